@@ -1,0 +1,51 @@
+# The only commands that people and CI use. Each sets up what it needs in .venv, from the versions in constraints.txt.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# The official API package requires the full `tensorflow` beside `tensorflow-cpu`; tests and benchmarks need its messages only.
+PEER := tensorflow-serving-api==2.21.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench format protos lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## the environment in .venv
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 is needed, '$(PYTHON)' was not found; name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "setup: packages into $(VENV) (about a minute, 1.5 GB; once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)'
+	@touch $@
+
+demo: setup ## train, export, prove, publish, serve, predict, swap under load
+	@$(BIN)/modelport demo
+
+test: setup ## all tests
+	@$(BIN)/python -m pytest
+
+check: setup ## formatter, linter, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: setup ## let the formatter and the linter mend what they can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## every benchmark, as ratios against a peer measured in the same run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+protos: setup ## compile modelport/wire/protos to the descriptor set and the type stubs
+	@$(BIN)/python -m modelport.wire.compile
+
+lock: ## resolve the newest allowed versions into constraints.txt
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@{ echo "# Made by 'make lock': the versions that every 'make' command installs."; build/lock/bin/python -m pip freeze --exclude modelport; } > constraints.txt
+
+clean: ## remove the environment and what the tools left
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,4 @@
+"""The modelport command."""
+def main() -> int:
+    """Run."""
+    return 0

@@ -1,0 +1,1 @@
+"""Data to a trained Keras model: recipes, datasets, fit."""
