@@ -1,4 +1,6 @@
 """The modelport command."""
+
+
 def main() -> int:
     """Run."""
     return 0
