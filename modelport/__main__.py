@@ -1,6 +1,98 @@
-"""The modelport command."""
+"""The `modelport` command: a table of subcommands, each loaded only when it is asked for.
+
+Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from modelport import __version__
+from modelport.errors import ModelportError
 
 
-def main() -> int:
-    """Run."""
-    return 0
+class Subcommand(NamedTuple):
+    """Where a subcommand lives; `module` has a function `function(argv) -> int`."""
+
+    module: str
+    function: str
+    extra: str  # what to install when the module is not there
+    help: str
+
+
+SUBCOMMANDS = {
+    "train": Subcommand("modelport_training.cli", "main", "training", "data to a trained Keras model"),
+    "export": Subcommand(
+        "modelport_export.cli", "export_main", "serving", "a Keras model to a proven SavedModel folder"
+    ),
+    "publish": Subcommand("modelport_export.cli", "publish_main", "serving", "a proven version into the repository"),
+    "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
+    "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
+    "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
+    "metadata": Subcommand("modelport_client.cli", "metadata_main", "", "the signatures of a model"),
+    "demo": Subcommand("modelport_training.demo", "main", "training", "the whole path, from data to a swap under load"),
+}
+
+
+def help_text() -> str:
+    """The list of subcommands."""
+    lines = [f"  {name:<10}{subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: modelport SUBCOMMAND …",
+            "",
+            "From a Keras model to a served prediction on TensorFlow Serving's API.",
+            "",
+            *lines,
+            "",
+            "'modelport SUBCOMMAND --help' tells more.",
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"modelport {__version__}")
+        return 0
+    name = words[0]
+    if name not in SUBCOMMANDS:
+        near = difflib.get_close_matches(name, SUBCOMMANDS, 1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        print(f"modelport: unknown subcommand '{name}'.{hint} 'modelport --help' lists all.", file=sys.stderr)
+        return 2
+    return _run(SUBCOMMANDS[name], name, words[1:])
+
+
+def _run(subcommand: Subcommand, name: str, argv: Sequence[str]) -> int:
+    try:
+        function = getattr(importlib.import_module(subcommand.module), subcommand.function)
+        return int(function(list(argv)))
+    except ModelportError as error:
+        print(f"modelport {name}: {error.message}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if not subcommand.extra or (error.name or "").startswith("modelport"):
+            raise
+        print(
+            f"modelport {name}: '{error.name}' is not installed. Run: pip install 'modelport[{subcommand.extra}]'",
+            file=sys.stderr,
+        )
+        return 1
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -166,10 +166,8 @@ def parse_batching(text: str, source: str = "the text") -> BatchingParameters:
 
 def format_batching(parameters: BatchingParameters) -> str:
     """Write BatchingParameters; what is None is left out."""
-    lines = []
-    for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"):
-        if (number := getattr(parameters, name)) is not None:
-            lines.append(f"{name} {{ value: {number} }}")
+    numbers = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+    lines = [f"{name} {{ value: {n} }}" for name in numbers if (n := getattr(parameters, name)) is not None]
     if parameters.thread_pool_name is not None:
         lines.append(f"thread_pool_name {{ value: {_quote(parameters.thread_pool_name)} }}")
     lines += [f"allowed_batch_sizes: {size}" for size in parameters.allowed_batch_sizes]

@@ -1,0 +1,259 @@
+"""The client: one class for both transports, chosen by the target."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from modelport.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    ModelportError,
+    NotFound,
+    Unavailable,
+)
+from modelport.wire import messages
+from modelport_client import explain
+from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
+from modelport_client.results import Array, Metadata, Prediction, SignatureSpec, VersionState, metadata_of, states_of
+from modelport_client.transport import Transport
+
+if TYPE_CHECKING:
+    import grpc
+
+DEFAULT_TIMEOUT_S = 10.0
+_POLL_S = 0.1
+
+
+class Client:
+    """A client of one server. Thread-safe; close it, or use it in a `with` statement.
+
+    Args:
+        target: `host:port`, `unix:/path` or another gRPC name for gRPC; `http://…` or `https://…` for REST.
+        timeout: seconds that a call may take unless it says otherwise.
+        credentials: gRPC channel credentials for TLS.
+        ssl_context: for `https://` targets; None for the system's trust.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_S,
+        credentials: grpc.ChannelCredentials | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        if not isinstance(target, str) or not target:
+            raise InvalidArgument(f"Expected a target such as 'localhost:8500' or 'http://localhost:8501': {target!r}")
+        self.target = target
+        self.timeout = _positive(timeout)
+        self._transport = _transport(target, credentials, ssl_context)
+        self._metadata: dict[tuple[str, int | None, str | None], Metadata] = {}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls under way fail with Unavailable."""
+        self._transport.close()
+
+    def predict(
+        self,
+        model: str,
+        inputs: Any,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str | None = None,
+        outputs: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> Prediction:
+        """Ask for a prediction.
+
+        Args:
+            model: its name.
+            inputs: input name -> value, or the value alone where the signature has one input. Values are numpy arrays
+                (sent with the dtype that they have), lists and numbers (converted to the signature's dtype), str or
+                bytes, or a `pathlib.Path` whose content is sent. The first dimension is the batch.
+            version: by default the newest that is available.
+            label: a version label, instead of a version.
+            signature: by default `serving_default`; for files and bytes `serve_image_bytes` where the model has it.
+            outputs: the outputs wanted; by default all.
+            timeout: seconds; by default the client's.
+
+        Returns:
+            Output name -> array, with the version that answered.
+
+        Raises:
+            InvalidArgument: an input does not fit; the text has the server's words, the expected signature, and the
+                nearest name.
+            NotFound: no such model or version is available.
+            FailedPrecondition: no such signature.
+            DeadlineExceeded, Unavailable: no answer in time, or nobody there.
+        """
+        timeout = self.timeout if timeout is None else _positive(timeout)
+        deadline = time.monotonic() + timeout
+        spec = _spec(model, version, label, signature)
+        known: SignatureSpec | None = None
+        if self._is_rest or needs_signature(inputs):
+            metadata = self._cached_metadata(spec, timeout)
+            if signature is None:
+                spec.signature_name = pick_signature(inputs, metadata)
+            known = metadata.signatures.get(spec.signature_name)
+            if known is None:
+                raise FailedPrecondition(explain.explain_signature(spec.signature_name, metadata))
+        arrays = to_arrays(inputs, known)
+        try:
+            return self._transport.predict(spec, arrays, list(outputs), known, deadline - time.monotonic())
+        except (InvalidArgument, FailedPrecondition, NotFound) as error:
+            raise self._explained(error, spec, arrays, list(outputs), timeout) from error
+
+    def metadata(
+        self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
+    ) -> Metadata:
+        """The signatures of a version, by default of the newest that is available."""
+        spec = _spec(model, version, label, "")
+        try:
+            return metadata_of(self._transport.metadata(spec, timeout or self.timeout))
+        except NotFound as error:
+            raise self._explained(error, spec, {}, [], self.timeout) from error
+
+    def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionState]:
+        """The states of all versions that the server knows of, highest first, or of one.
+
+        Raises:
+            NotFound: the server never had the model or version.
+        """
+        return states_of(self._transport.status(_spec(model, version, None, ""), timeout or self.timeout))
+
+    def wait_until_available(self, model: str, version: int | None = None, timeout: float = 60.0) -> int:
+        """Wait until a version answers; a server that is not up yet is waited for too.
+
+        Args:
+            model: its name.
+            version: the version to wait for; None for any.
+            timeout: seconds.
+
+        Returns:
+            The version that is available.
+
+        Raises:
+            FailedPrecondition: the server gave the version up; its reason is in the text.
+            DeadlineExceeded: it is not available in time; the text says what was last seen.
+        """
+        deadline = time.monotonic() + _positive(timeout)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                states = self.status(model, version=version, timeout=min(left, 5.0))
+            except (Unavailable, NotFound, DeadlineExceeded) as error:
+                seen = error.message
+            else:
+                available = [state.version for state in states if state.state == "AVAILABLE"]
+                if available:
+                    return max(available)
+                _raise_if_given_up(model, states)
+                seen = ", ".join(f"version {state.version} is {state.state}" for state in states)
+            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+        which = f"version {version} of model {model!r}" if version is not None else f"a version of model {model!r}"
+        raise DeadlineExceeded(f"Expected {which} to be available at {self.target} within {timeout:g} s; last: {seen}")
+
+    @property
+    def _is_rest(self) -> bool:
+        return self.target.startswith(("http://", "https://"))
+
+    def _cached_metadata(self, spec: messages.ModelSpec, timeout: float) -> Metadata:
+        """Signatures of a model change rarely: asked for once, and again after a refusal."""
+        version = spec.version.value if spec.HasField("version") else None
+        key = (spec.name, version, spec.version_label or None)
+        found = self._metadata.get(key)
+        if found is None:
+            found = self.metadata(spec.name, version=version, label=key[2], timeout=timeout)
+            self._metadata[key] = found
+        return found
+
+    def _explained(
+        self,
+        error: ModelportError,
+        spec: messages.ModelSpec,
+        arrays: dict[str, Array],
+        outputs: list[str],
+        timeout: float,
+    ) -> ModelportError:
+        """The server's refusal with what it would have taken; the bare refusal when that cannot be found out."""
+        self._metadata.clear()
+        try:
+            hint = self._hint(error, spec, arrays, outputs, timeout)
+        except ModelportError:
+            hint = ""
+        return type(error)(f"{error.message}\n{hint}" if hint else error.message)
+
+    def _hint(
+        self,
+        error: ModelportError,
+        spec: messages.ModelSpec,
+        arrays: dict[str, Array],
+        outputs: list[str],
+        timeout: float,
+    ) -> str:
+        if isinstance(error, NotFound):
+            states = self.status(spec.name, timeout=timeout)
+            seen = ", ".join(f"{state.version} ({state.state})" for state in states)
+            return f"Versions of model {spec.name!r} at {self.target}: {seen}."
+        metadata = self._cached_metadata(spec, timeout)
+        name = spec.signature_name or DEFAULT_SIGNATURE
+        signature = metadata.signatures.get(name)
+        if signature is None:
+            return explain.explain_signature(name, metadata)
+        return explain.explain_inputs(arrays, name, signature) or explain.explain_outputs(outputs, signature)
+
+
+def _transport(
+    target: str, credentials: grpc.ChannelCredentials | None, ssl_context: ssl.SSLContext | None
+) -> Transport:
+    """The transport that a target names; each is imported only when it is used."""
+    if target.startswith(("http://", "https://")):
+        from modelport_client.rest_transport import RestTransport
+
+        return RestTransport(target, ssl_context)
+    from modelport_client.grpc_transport import GrpcTransport
+
+    return GrpcTransport(target, credentials)
+
+
+def _spec(model: str, version: int | None, label: str | None, signature: str | None) -> messages.ModelSpec:
+    if not isinstance(model, str) or not model:
+        raise InvalidArgument(f"Expected the name of a model. Received: {model!r}")
+    if version is not None and label is not None:
+        raise InvalidArgument(f"Expected a version or a label, not both. Received: {version} and {label!r}")
+    spec = messages.ModelSpec(name=model, signature_name=signature or "")
+    if version is not None:
+        spec.version.value = version
+    if label is not None:
+        spec.version_label = label
+    return spec
+
+
+def _positive(timeout: float) -> float:
+    if not timeout > 0:
+        raise InvalidArgument(f"Expected a timeout of more than 0 seconds. Received: {timeout!r}")
+    return timeout
+
+
+def _raise_if_given_up(model: str, states: list[VersionState]) -> None:
+    if states and all(state.state == "END" and state.code for state in states):
+        first = states[0]
+        raise FailedPrecondition(
+            f"The server gave up version {first.version} of model {model!r}: {first.code.name}: {first.message}"
+        )

@@ -1,0 +1,53 @@
+"""After a refusal: what the server would have taken, beside what it was given."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from modelport.dtypes import of_array
+from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
+
+
+def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
+    """One or more sentences on inputs that do not fit a signature; empty when they all fit."""
+    problems = []
+    for alias in sorted(set(inputs) - set(signature.inputs)):
+        near = difflib.get_close_matches(alias, signature.inputs, 1, 0.4)
+        problems.append(f"unknown input {alias!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    missing = sorted(set(signature.inputs) - set(inputs) - signature.optional)
+    problems += [f"missing input {alias!r}" for alias in missing]
+    for alias in sorted(set(inputs) & set(signature.inputs)):
+        array, spec = inputs[alias], signature.inputs[alias]
+        if not _fits(array, spec):
+            given = f"{of_array(array).name} {list(array.shape)}"
+            problems.append(f"input {alias!r} should be {spec}, is {given}")
+    if not problems:
+        return ""
+    return f"Expected for {name}{signature}. Received: {'; '.join(problems)}."
+
+
+def explain_outputs(outputs: list[str], signature: SignatureSpec) -> str:
+    """A sentence on output names that the signature does not have; empty when all exist."""
+    wrong = [alias for alias in outputs if alias not in signature.outputs]
+    if not wrong:
+        return ""
+    near = difflib.get_close_matches(wrong[0], signature.outputs, 1, 0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Expected outputs of {sorted(signature.outputs)}. Received: {wrong}.{hint}"
+
+
+def explain_signature(name: str, metadata: Metadata) -> str:
+    """A sentence on a signature that does not exist."""
+    near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {name!r}.{hint}"
+
+
+def _fits(array: Array, spec: TensorSpec) -> bool:
+    if spec.dtype is not None and of_array(array) != spec.dtype:
+        return False
+    if spec.shape is None:
+        return True
+    same_rank = len(spec.shape) == array.ndim
+    return same_rank and all(want in (-1, have) for want, have in zip(spec.shape, array.shape, strict=True))

@@ -1,0 +1,87 @@
+"""The gRPC transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc
+
+from modelport import tensors
+from modelport.errors import DeadlineExceeded, ModelportError, Unavailable, from_code
+from modelport.wire import messages
+from modelport.wire.services import stub
+from modelport_client.results import Array, Prediction, SignatureSpec
+
+# The server takes messages up to 2 GiB; gRPC's own default of 4 MiB for answers is what users trip over. A client
+# that starts before its server should not wait out a back-off of minutes.
+_CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+
+
+class GrpcTransport:
+    """One channel to one target.
+
+    Args:
+        target: `host:port`, `unix:/path`, or any gRPC name such as `dns:///host:port`.
+        credentials: for TLS; None for plain text.
+    """
+
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        self._target = target
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, options=_CHANNEL_OPTIONS)
+        self._predict = stub(self._channel, "Predict")
+        self._metadata = stub(self._channel, "GetModelMetadata")
+        self._status = stub(self._channel, "GetModelStatus")
+
+    def predict(
+        self,
+        spec: messages.ModelSpec,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str],
+        signature: SignatureSpec | None,
+        timeout: float,
+    ) -> Prediction:
+        """Run a signature; see `Transport`."""
+        protos = {name: tensors.encode(value) for name, value in inputs.items()}
+        request = messages.PredictRequest(model_spec=spec, inputs=protos, output_filter=outputs)
+        response = self._call(self._predict, request, timeout)
+        arrays = {name: tensors.decode(proto) for name, proto in response.outputs.items()}
+        answered = response.model_spec
+        return Prediction(arrays, answered.name, answered.version.value, answered.signature_name)
+
+    def metadata(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelMetadataResponse:
+        """The signatures of a version."""
+        request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        return self._call(self._metadata, request, timeout)
+
+    def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
+        """The states of a model's versions."""
+        return self._call(self._status, messages.GetModelStatusRequest(model_spec=spec), timeout)
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def _call(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
+        try:
+            return method(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise self._translated(error, timeout) from error
+        except ValueError as error:  # what gRPC raises on a closed channel
+            raise Unavailable(f"The connection to {self._target} was closed: {error}") from error
+
+    def _translated(self, error: grpc.RpcError, timeout: float) -> ModelportError:
+        code, details = error.code(), error.details() or ""
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return Unavailable(f"No server answers at {self._target}: {details}")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded(f"No answer from {self._target} within {timeout:g} s: {details}")
+        return from_code(code.value[0], details)

@@ -1,0 +1,76 @@
+"""`modelport serve`: flags in, a server that runs until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelport.errors import Aborted, InvalidArgument, ModelportError
+from modelport_serving import flags
+
+if TYPE_CHECKING:
+    from modelport_serving.server import Server
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until told to stop. Returns 0 after a drained stop, 1 when the server cannot start, 2 for a wrong flag."""
+    if any(word in ("-h", "--help") for word in argv):
+        print(flags.help_text())
+        return 0
+    try:
+        options = flags.parse(argv)
+    except InvalidArgument as error:
+        print(f"modelport serve: {error.message}", file=sys.stderr)
+        return 2
+    for note in flags.unused_notes(options):
+        _say(note)
+
+    from modelport_serving.server import Server  # imports gRPC: not for --help
+
+    stop = threading.Event()
+    try:
+        server = Server(options, warn=_say)
+        _on_signals(stop, server)
+        server.start()
+    except Aborted:
+        return 0
+    except ModelportError as error:
+        _say(f"Failed to start server. Error: {error.code.name}: {error.message}")
+        return 1
+    _show(server)
+    while not stop.wait(1.0):  # a wait without end would keep Python from running the signal handler on some platforms
+        pass
+    _say("Draining: requests under way are answered, new ones refused.")
+    server.stop()
+    _say("Stopped.")
+    return 0
+
+
+def _on_signals(stop: threading.Event, server: Server) -> None:
+    def ask(number: int, frame: object) -> None:
+        stop.set()
+        server.ask_to_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+
+
+def _show(server: Server) -> None:
+    from rich.console import Console
+
+    from modelport_serving.ready import curl_line, ready_table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(ready_table(server))
+    print(f"gRPC  {server.grpc_address}")
+    if server.rest_address is not None:
+        print(f"REST  {server.rest_address}")
+        print(f"Try   {curl_line(server)}")
+    print("Stop with Ctrl-C.", flush=True)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

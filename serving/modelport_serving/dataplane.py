@@ -1,0 +1,205 @@
+"""The data plane: one function an RPC, speaking the API's own messages. gRPC and REST are shells around it.
+
+The order of checks and the texts are the real server's (`predict_impl.cc`, `predict_util.cc`,
+`get_model_metadata_impl.cc`, `get_model_status_impl.cc`), because clients match on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from modelport import tensors
+from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.wire import messages
+from modelport_serving.core import ServerCore
+from modelport_serving.servable import Servable, Signature
+from modelport_serving.states import ServableId, VersionStatus
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+class _HasSpec(Protocol):
+    @property
+    def model_spec(self) -> messages.ModelSpec: ...
+
+    def HasField(self, field_name: str) -> bool: ...  # noqa: N802  # protobuf's own name
+
+
+def spec_of(request: _HasSpec) -> messages.ModelSpec:
+    """The request's ModelSpec.
+
+    Raises:
+        InvalidArgument: it has none.
+    """
+    if not request.HasField("model_spec"):
+        raise InvalidArgument("Missing ModelSpec")
+    return request.model_spec
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked Predict: what to feed and what to fetch, by tensor names, and the aliases of the fetched."""
+
+    signature: Signature
+    feeds: Mapping[str, Array]
+    fetches: Sequence[str]
+    aliases: Sequence[str]
+
+
+def plan_predict(servable: Servable, request: messages.PredictRequest) -> Run:
+    """Check a Predict request against a version.
+
+    Raises:
+        FailedPrecondition: the signature does not exist.
+        InvalidArgument: inputs or outputs do not fit it, or a tensor cannot be read.
+    """
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise FailedPrecondition(f'Serving signature key "{name}" not found.')
+    feeds = _feeds(signature, request.inputs)
+    return _run_of(signature, feeds, _output_aliases(signature, request.output_filter))
+
+
+def plan_columns(signature: Signature, inputs: Mapping[str, Array]) -> Run:
+    """The run of arrays that were already checked against a signature, by alias; fetches all outputs."""
+    feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
+    return _run_of(signature, feeds, list(signature.outputs))
+
+
+def predict_response(
+    servable: Servable, run: Run, arrays: Iterable[Array], *, typed: bool = True
+) -> messages.PredictResponse:
+    """The answer: typed fields with all values, and the spec with the version that served."""
+    response = messages.PredictResponse()
+    for alias, array in zip(run.aliases, arrays, strict=True):
+        response.outputs.get_or_create(alias).CopyFrom(tensors.encode(array, typed=typed))
+    spec = response.model_spec
+    spec.name, spec.signature_name = servable.id.name, run.signature.name
+    spec.version.value = servable.id.version
+    return response
+
+
+def metadata(core: ServerCore, request: messages.GetModelMetadataRequest) -> messages.GetModelMetadataResponse:
+    """GetModelMetadata: the signatures of a version.
+
+    Raises:
+        InvalidArgument: no spec, no field or an unknown one.
+        NotFound: the version is not available.
+    """
+    spec = spec_of(request)
+    if not request.metadata_field:
+        raise InvalidArgument("GetModelMetadataRequest must specify at least one metadata_field")
+    for field in request.metadata_field:
+        if field != "signature_def":
+            raise InvalidArgument(f"Metadata field {field} is not supported")
+    with core.handle(spec) as servable:
+        response = messages.GetModelMetadataResponse()
+        response.model_spec.name = servable.id.name
+        response.model_spec.version.value = servable.id.version
+        signatures = messages.SignatureDefMap()
+        for name, signature in servable.signatures.items():
+            signatures.signature_def.get_or_create(name).CopyFrom(signature.proto)
+        response.metadata.get_or_create("signature_def").Pack(signatures)
+        return response
+
+
+def status(core: ServerCore, request: messages.GetModelStatusRequest) -> messages.GetModelStatusResponse:
+    """GetModelStatus: all versions ever managed, highest first, or the one that is asked for; labels are ignored.
+
+    Raises:
+        InvalidArgument: no spec.
+        NotFound: the model or version was never managed.
+    """
+    spec = spec_of(request)
+    if spec.WhichOneof("version_choice") == "version":
+        version = spec.version.value
+        found = core.board.status(ServableId(spec.name, version))
+        if found is None:
+            raise NotFound(f"Could not find version {version} of model {spec.name}")
+        versions = {version: found}
+    else:
+        versions = core.board.versions(spec.name)
+        if not versions:
+            raise NotFound(f"Could not find any versions of model {spec.name}")
+    response = messages.GetModelStatusResponse()
+    for version, entry in versions.items():
+        response.model_version_status.append(_version_status(version, entry))
+    return response
+
+
+def _version_status(version: int, entry: VersionStatus) -> messages.ModelVersionStatus:
+    return messages.ModelVersionStatus(
+        version=version,
+        state=entry.state,
+        status=messages.StatusProto(error_code=entry.code, error_message=entry.message),
+    )
+
+
+def _run_of(signature: Signature, feeds: Mapping[str, Array], aliases: Sequence[str]) -> Run:
+    return Run(signature, feeds, [signature.outputs[alias].tensor for alias in aliases], aliases)
+
+
+def _feeds(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> dict[str, Array]:
+    expected = signature.inputs
+    if len(inputs) > len(expected) or (len(inputs) < len(expected) and not signature.defaults):
+        raise InvalidArgument(_size_mismatch(inputs, expected))
+    feeds = {}
+    used = 0
+    for alias, info in expected.items():
+        if alias in inputs:
+            proto = inputs[alias]
+            used += 1
+        elif alias in signature.defaults:
+            proto = signature.defaults[alias]
+        else:
+            raise InvalidArgument(
+                f"Signature input alias: {alias}(feed name: {info.tensor}) not found in request and no default value "
+                f"provided. Inputs expected to be in the request {{{_joined(inputs)}}}, or default input alias set: "
+                f"{_joined(signature.defaults)}"
+            )
+        try:
+            feeds[info.tensor] = tensors.decode(proto)
+        except ModelportError as error:
+            raise InvalidArgument(f"tensor parsing error: {alias}") from error
+    if used != len(inputs):
+        known = ",".join(sorted(alias for alias in inputs if alias in expected))
+        raise InvalidArgument(
+            f"Inputs contains invalid name. Used request inputs: {known}, request input: {_joined(inputs)}"
+        )
+    return feeds
+
+
+def _output_aliases(signature: Signature, wanted: Sequence[str]) -> list[str]:
+    if not wanted:
+        return list(signature.outputs)
+    seen: set[str] = set()
+    for alias in wanted:
+        if alias not in signature.outputs:
+            raise InvalidArgument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                f"{{{_joined(signature.outputs)}}}."
+            )
+        if alias in seen:
+            raise InvalidArgument(f"duplicate output tensor alias: {alias}")
+        seen.add(alias)
+    return list(wanted)
+
+
+def _size_mismatch(inputs: Iterable[str], expected: Iterable[str]) -> str:
+    sent, wanted = set(inputs), set(expected)
+    return (
+        f"input size does not match signature: {len(sent)}!={len(wanted)} len({{{_joined(sent)}}}) != "
+        f"len({{{_joined(wanted)}}}). Sent extra: {{{_joined(sent - wanted)}}}. Missing but required: "
+        f"{{{_joined(wanted - sent)}}}."
+    )
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))

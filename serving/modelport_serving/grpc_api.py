@@ -1,0 +1,92 @@
+"""The gRPC shell: bytes in, one call of the data plane, bytes out, errors as status codes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from modelport.errors import Code, Internal, ModelportError
+from modelport.wire import messages
+from modelport.wire.services import METHODS
+from modelport_serving import dataplane
+from modelport_serving.core import ServerCore
+from modelport_serving.execution import Execution
+
+_STATUS = {status.value[0]: status for status in grpc.StatusCode}
+_MAX_TEXT = 1024  # bytes of an error text, as in the real server
+
+Endpoint = Callable[[Any, float | None], Awaitable[Message]]
+
+
+def status_of(code: Code) -> grpc.StatusCode:
+    """gRPC's status of a canonical code."""
+    return _STATUS[int(code)]
+
+
+def shorten(message: str) -> str:
+    """Cut an error text as the real server does before it goes over gRPC."""
+    data = message.encode()
+    return message if len(data) <= _MAX_TEXT else data[:_MAX_TEXT].decode(errors="ignore") + "...TRUNCATED"
+
+
+class GrpcApi(grpc.GenericRpcHandler):
+    """Both services, for a `grpc.aio` server. An RPC that is not here answers UNIMPLEMENTED by itself.
+
+    Args:
+        core: gives handles and states.
+        execution: runs models.
+    """
+
+    def __init__(self, core: ServerCore, execution: Execution) -> None:
+        self._core = core
+        self._execution = execution
+        endpoints: dict[str, Endpoint] = {
+            "Predict": self._predict,
+            "GetModelMetadata": self._metadata,
+            "GetModelStatus": self._status,
+        }
+        self._handlers = {METHODS[name].path: self._handler(name, endpoint) for name, endpoint in endpoints.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Find the handler of a path; called by gRPC."""
+        return self._handlers.get(handler_call_details.method)
+
+    async def _predict(self, request: messages.PredictRequest, deadline: float | None) -> Message:
+        handle = self._core.handle(dataplane.spec_of(request))
+        servable = handle.servable
+        try:
+            run = dataplane.plan_predict(servable, request)
+        except BaseException:
+            handle.release()
+            raise
+        arrays = await self._execution.run(handle, lambda: servable.run(run.feeds, run.fetches, deadline))
+        return dataplane.predict_response(servable, run, arrays)
+
+    async def _metadata(self, request: messages.GetModelMetadataRequest, _: float | None) -> Message:
+        return dataplane.metadata(self._core, request)
+
+    async def _status(self, request: messages.GetModelStatusRequest, _: float | None) -> Message:
+        return dataplane.status(self._core, request)
+
+    def _handler(self, name: str, endpoint: Endpoint) -> grpc.RpcMethodHandler:
+        """Parse, call, serialise; not by gRPC's own deserialiser, so that malformed bytes are answered in our words."""
+        parse = METHODS[name].request.FromString
+
+        async def call(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            left = context.time_remaining()
+            deadline = None if left is None else time.monotonic() + left
+            try:
+                try:
+                    request = parse(data)
+                except DecodeError as error:
+                    raise Internal("") from error  # the real server refuses malformed bytes without a word
+                response = await endpoint(request, deadline)
+            except ModelportError as error:
+                await context.abort(status_of(error.code), shorten(error.message))
+            return response.SerializeToString()
+
+        return grpc.unary_unary_rpc_method_handler(call)

@@ -1,0 +1,214 @@
+"""HTTP/1.1 on asyncio: httptools parses, this file frames.
+
+Keep-alive, pipelining (answers in order), chunked requests, `Expect: 100-continue`, a bound on headers and body, and a
+drain that lets the request under way finish. What a request means is the handler's business (`rest_api`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+
+import httptools
+
+MAX_HEADER_BYTES = 64 * 1024
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
+
+
+@dataclass
+class Request:
+    """One request; header names are lower case."""
+
+    method: str
+    target: str  # as it was sent, query and all
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Response:
+    """One answer; length, date and connection headers are added when it is written."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    close: bool = False
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def html_page(status: int) -> Response:
+    """The error page that the real server's HTTP library gives for what its API does not know."""
+    phrase = _REASONS[status]
+    text = f"<HTML><HEAD>\n<TITLE>{status} {phrase}</TITLE>\n</HEAD><BODY>\n<H1>{phrase}</H1>\n</BODY></HTML>\n"
+    return Response(status, text.encode(), "text/html", close=True)
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        handler: answers a request; must not raise.
+        connections: the server's set of open connections; this one enters and leaves it.
+        max_body_bytes: larger bodies are answered 413 before they are read.
+    """
+
+    def __init__(self, handler: Handler, connections: set[HttpProtocol], max_body_bytes: int) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._max_body_bytes = max_body_bytes
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._draining = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reset()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP and unix sockets give nothing else
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: whatever it waits for is cancelled."""
+        self._connections.discard(self)
+        self._writable.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; what it cannot read is answered once, and the connection closed."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(html_page(501))
+        except (httptools.HttpParserError, UnicodeDecodeError):
+            if not self._refused:
+                self._refuse(html_page(400))
+        except httptools.HttpParserUpgrade:
+            self._refuse(html_page(501))
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._writable.set()
+
+    def drain(self) -> None:
+        """Close when the request under way has been answered; at once when there is none."""
+        self._draining = True
+        if self._task is None and self._transport is not None:
+            self._transport.close()
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._reset()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._target += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._count(len(name) + len(value))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """All headers are here; the body follows."""
+        length = self._headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_body_bytes:
+            self._refuse_body()
+        elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._refused:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > self._max_body_bytes:
+            self._refuse_body()
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._refused:
+            return
+        request = Request(
+            self._parser.get_method().decode("ascii"),
+            self._target.decode("latin-1"),
+            self._headers,
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+        )
+        self._waiting.append((request, self._parser.should_keep_alive()))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._answer())
+
+    # ours
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._header_bytes = 0
+        self._refused = False
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES and not self._refused:
+            self._refuse(html_page(431))
+
+    def _refuse_body(self) -> None:
+        limit = f"Expected a request body of at most {self._max_body_bytes} bytes (--rest_api_max_body_bytes)."
+        self._refuse(Response(413, f'{{\n    "error": "{limit}"\n}}'.encode(), close=True))
+
+    def _refuse(self, response: Response) -> None:
+        self._refused = True
+        self._write(Request("GET", "", {}, b""), response, keep_alive=False)
+
+    async def _answer(self) -> None:
+        try:
+            while self._waiting:
+                request, keep_alive = self._waiting.popleft()
+                response = await self._handler(request)
+                await self._writable.wait()
+                self._write(request, response, keep_alive and not self._draining)
+        finally:
+            self._task = None
+
+    def _write(self, request: Request, response: Response, keep_alive: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        keep_alive = keep_alive and not response.close
+        head = [
+            f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}",
+            f"Content-Type: {response.content_type}",
+            f"Date: {formatdate(usegmt=True)}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+        ]
+        if not keep_alive:
+            head.append("Connection: close")
+        body = b"" if request.method == "HEAD" else response.body
+        transport.write("\r\n".join([*head, "\r\n"]).encode("latin-1") + body)
+        if not keep_alive:
+            transport.close()

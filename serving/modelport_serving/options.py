@@ -1,0 +1,85 @@
+"""The server's options: the flags of `tensorflow_model_server`, each once, as the fields of one dataclass.
+
+Name, type, default and help stand in the field; `flags.parse` fills the dataclass from a command line and the server
+takes it whole. Source of names and defaults: `model_servers/main.cc` of TensorFlow Serving. Fields marked `ours` have
+no counterpart there; fields with `unused` are accepted for the sake of scripts written for the real server, and say why
+they change nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+AUTO = -1
+"""A port number that asks for any free port; on the command line `auto`."""
+
+
+def flag(default: Any, text: str, *, ours: bool = False, unused: str = "") -> Any:
+    """A field of `Options`: its default, one line of help, and what sets it apart from the real server's flag."""
+    return field(default=default, metadata={"help": text, "ours": ours, "unused": unused})
+
+
+_NO_GPU = "the embedded server runs on the CPU"
+_NO_TFLITE = "the embedded server runs SavedModels only"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that can be said about a server when it is started."""
+
+    # Models
+    model_name: str = flag("default", "name of the one model, where there is no model_config_file")
+    model_base_path: str = flag("", "folder of its versions, absolute")
+    model_config_file: str = flag("", "text ModelServerConfig; model_name and model_base_path are then ignored")
+    saved_model_tags: str = flag("serve", "tag set of the meta graph to load, comma separated")
+    file_system_poll_wait_seconds: int = flag(1, "seconds between two looks at the base paths; 0 looks once")
+    # Ports
+    host: str = flag("127.0.0.1", "address to listen on; 0.0.0.0 for all", ours=True)
+    port: int = flag(8500, "gRPC port; 0: none (then grpc_socket_path is needed), auto: any free one")
+    grpc_socket_path: str = flag("", "unix socket for gRPC, beside or instead of the port")
+    rest_api_port: int = flag(0, "REST port; 0: none, auto: any free one")
+    rest_api_timeout_in_ms: int = flag(30000, "limit of one REST inference; 0 or less: none")
+    rest_api_enable_cors_support: bool = flag(False, "add the CORS headers to every REST answer")
+    rest_api_max_body_bytes: int = flag(256 * 2**20, "largest body of a REST request, also after inflating", ours=True)
+    grpc_channel_arguments: str = flag("", "k=v,k=v for the gRPC server; integers where v is one")
+    # Loading
+    num_load_threads: int = flag(0, "versions that may load at a time; 0: one")
+    num_unload_threads: int = flag(0, "versions that may unload at a time; 0: one")
+    max_num_load_retries: int = flag(5, "further attempts after a failed load")
+    load_retry_interval_micros: int = flag(60_000_000, "pause between attempts, in microseconds")
+    enable_model_warmup: bool = flag(True, "replay assets.extra/tf_serving_warmup_requests before a version answers")
+    num_request_iterations_for_warmup: int = flag(0, "times that each warm-up request is run; 0: once")
+    # Running
+    tensorflow_session_parallelism: int = flag(0, "threads within and between operations; 0: TensorFlow decides")
+    tensorflow_intra_op_parallelism: int = flag(0, "threads within an operation; 0: TensorFlow decides")
+    tensorflow_inter_op_parallelism: int = flag(0, "threads between operations; 0: TensorFlow decides")
+    run_threads: int = flag(0, "model runs under way at a time; 0: one per core", ours=True)
+    enable_serialization_as_tensor_content: bool = flag(False, "answer Predict with tensor_content")
+    # Stopping
+    grace_seconds: float = flag(30.0, "how long requests under way may take after SIGTERM", ours=True)
+    # Accepted, without effect
+    rest_api_num_threads: int = flag(0, "", unused="one event loop serves all connections")
+    grpc_max_threads: int = flag(0, "", unused="one event loop serves all calls")
+    flush_filesystem_caches: bool = flag(True, "", unused="the operating system minds its cache")
+    remove_unused_fields_from_bundle_metagraph: bool = flag(True, "", unused="only the signatures are kept anyway")
+    per_process_gpu_memory_fraction: float = flag(0.0, "", unused=_NO_GPU)
+    prefer_tflite_model: bool = flag(False, "", unused=_NO_TFLITE)
+    num_tflite_pools: int = flag(1, "", unused=_NO_TFLITE)
+    num_tflite_interpreters_per_pool: int = flag(1, "", unused=_NO_TFLITE)
+    xla_cpu_compilation_enabled: bool = flag(False, "", unused="TensorFlow compiles what a model asks for")
+    xla_gpu_compilation_enabled: bool = flag(False, "", unused=_NO_GPU)
+    enable_profiler: bool = flag(False, "", unused="there is no profiler service on the embedded server's port")
+    thread_pool_factory_config_file: str = flag("", "", unused="the stock server has no such factory either")
+    mixed_precision: str = flag("", "", unused=_NO_GPU)
+    skip_initialize_tpu: bool = flag(False, "", unused=_NO_GPU)
+
+    def given(self) -> list[str]:
+        """The names of the fields that differ from their defaults."""
+        return [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+
+    def run_thread_count(self) -> int:
+        """How many model runs may be under way at a time."""
+        return self.run_threads or os.cpu_count() or 1

@@ -1,0 +1,141 @@
+"""TensorFlow: load a SavedModel into a session and run it. The one file of the server's hot path that imports it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on CPU features are not our users' business
+
+import tensorflow as tf
+from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
+
+from modelport.errors import DataLoss, InvalidArgument, NotFound, Unimplemented, from_code
+from modelport_serving.options import Options
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_MISSING = (
+    "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
+    "Specified file path: {}"
+)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise TensorFlow's errors as ours, with their code and text."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise from_code(error.error_code, error.message) from error
+
+
+class GraphSession:
+    """A SavedModel's graph in a session of its own.
+
+    Args:
+        path: the version's folder.
+        tags: the meta graph's tag set, which must match exactly.
+        config: thread counts and the like.
+
+    Raises:
+        NotFound: no SavedModel there, or none with these tags.
+        DataLoss: files are cut short, or the variables are not all there.
+        ModelportError: whatever TensorFlow says, with its code.
+    """
+
+    def __init__(self, path: Path, tags: Sequence[str] = ("serve",), config: Any = None) -> None:
+        _check_files(path)
+        self._graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+        self._prepared: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[list[Any], list[Any]]] = {}
+        self._prepare_lock = threading.Lock()
+        try:
+            with translated_errors(), self._graph.as_default():
+                meta_graph = _load(self._session, path, list(tags))
+        except BaseException:
+            self.close()
+            raise
+        self.signature_defs: dict[str, bytes] = {
+            name: signature.SerializeToString() for name, signature in meta_graph.signature_def.items()
+        }
+
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], timeout_ms: int | None) -> list[Array]:
+        """Run once; see `Servable.run`.
+
+        Calls the function under `Session.run` with tensor handles that were looked up once: 16 µs against 105 µs
+        through `make_callable` for a small dense model, and it takes a time-out for each call, which callables do not.
+        """
+        inputs, outputs = self._handles(tuple(feeds), tuple(fetches))
+        options = None
+        if timeout_ms is not None:
+            options = pywrap_tf_session.TF_NewBufferFromString(
+                tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms).SerializeToString()
+            )
+        try:
+            with translated_errors():
+                arrays = dict(zip(inputs, feeds.values(), strict=True))
+                return pywrap_tf_session.TF_SessionRun_wrapper(
+                    self._session._session, options, arrays, outputs, [], None
+                )
+        finally:
+            if options is not None:
+                pywrap_tf_session.TF_DeleteBuffer(options)
+
+    def close(self) -> None:
+        """Free the variables and the graph."""
+        self._session.close()
+        self._prepared.clear()
+
+    def _handles(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
+        key = (feeds, fetches)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            with self._prepare_lock:
+                prepared = self._prepared[key] = (self._tensors(feeds), self._tensors(fetches))
+        return prepared
+
+    def _tensors(self, names: tuple[str, ...]) -> list[Any]:
+        try:
+            return [self._graph.get_tensor_by_name(name)._as_tf_output() for name in names]
+        except (KeyError, ValueError) as error:
+            raise NotFound(f"FetchOutputs: {error}") from error
+
+
+def _check_files(path: Path) -> None:
+    if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
+        return
+    if (path / "export.meta").is_file():
+        raise Unimplemented("Session Bundle is deprecated and removed.")
+    raise NotFound(_MISSING.format(path))
+
+
+def _load(session: Any, path: Path, tags: list[str]) -> Any:
+    # The class under tf.compat.v1.saved_model.load, which warns at every call that nobody should use it.
+    try:
+        return SavedModelLoader(str(path)).load(session, tags)
+    except RuntimeError as error:  # what the Python loader raises for tags
+        raise NotFound(
+            f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
+            "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+        ) from error
+    except OSError as error:  # and for a saved_model.pb that does not parse
+        raise DataLoss(f"Can't parse {path}/saved_model.pb as binary proto") from error
+    except (ValueError, TypeError) as error:  # a graph that cannot be imported
+        raise InvalidArgument(str(error)) from error
+
+
+def session_config(options: Options) -> Any:
+    """The ConfigProto of a server's options: thread counts."""
+    both = options.tensorflow_session_parallelism
+    return tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
+    )

@@ -1,0 +1,65 @@
+"""Replay of `assets.extra/tf_serving_warmup_requests` before a version becomes available.
+
+A TFRecord of PredictionLogs, each run through the data plane's own functions on the loading version; a request that
+fails, fails the load. Source of limits and texts: `saved_model_warmup_util.cc` of TensorFlow Serving.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from google.protobuf.message import DecodeError, Message
+
+from modelport.errors import DataLoss, InvalidArgument, Unimplemented
+from modelport.wire import messages
+
+RELATIVE_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+
+# PredictionLog's oneof name -> how to run that kind of request on the loading version.
+Replayers = Mapping[str, Callable[[Message], object]]
+
+
+def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> float | None:
+    """Run every recorded request `iterations` times, in order.
+
+    Returns:
+        Seconds that it took; None when there is no warm-up file.
+
+    Raises:
+        InvalidArgument: a record is no PredictionLog, or there are more than 1000.
+        Unimplemented: a record of a kind that no server replays.
+        DataLoss: the file is no TFRecord.
+        ModelportError: whatever a request raised.
+    """
+    path = version_path / RELATIVE_PATH
+    if not path.is_file():
+        return None
+    begin = time.monotonic()
+    for number, record in enumerate(_records(path), 1):
+        try:
+            log = messages.PredictionLog.FromString(record)
+        except DecodeError as error:
+            raise InvalidArgument(f"Failed to parse warmup record: {record[:256]!r} from {path}") from error
+        kind = log.WhichOneof("log_type")
+        if kind is not None:
+            if kind not in replayers:
+                field = log.DESCRIPTOR.fields_by_name[kind]
+                raise Unimplemented(f"Unsupported log_type for warmup: {field.number}")
+            request = getattr(log, kind).request
+            for _ in range(max(iterations, 1)):
+                replayers[kind](request)
+        if number > MAX_RECORDS:
+            raise InvalidArgument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+    return time.monotonic() - begin
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    import tensorflow as tf
+
+    try:
+        yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    except tf.errors.OpError as error:
+        raise DataLoss(f"{error.message}. Please verify your warmup data is in TFRecord format.") from error
