@@ -94,9 +94,6 @@ _TABLE = (
     ("bfloat16", "bfloat16", "half_val", Layout.PATTERN),
     ("float8_e5m2", "float8_e5m2", "float8_val", Layout.BYTES),
     ("float8_e4m3fn", "float8_e4m3fn", "float8_val", Layout.BYTES),
-    ("float8_e4m3fnuz", "float8_e4m3fnuz", "float8_val", Layout.BYTES),
-    ("float8_e4m3b11fnuz", "float8_e4m3b11fnuz", "float8_val", Layout.BYTES),
-    ("float8_e5m2fnuz", "float8_e5m2fnuz", "float8_val", Layout.BYTES),
     ("string", "object", "string_val", Layout.STRING),
 )
 

@@ -87,12 +87,7 @@ def decode(proto: messages.TensorProto) -> Array:
 
 def as_array(value: Any, dtype: DType | None = None) -> Array:
     """`numpy.asarray` that refuses ragged rows and lossy conversions of numbers to `dtype`, with a clear error."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InvalidArgument(
-            f"Expected rows of equal length; received a ragged {type(value).__name__} ({error})."
-        ) from error
+    array = value if isinstance(value, np.ndarray) else _from_python(value)
     if array.dtype.kind == "O":
         _refuse_foreign_objects(array)
     strings = array.dtype.kind in "OSU"
@@ -131,6 +126,19 @@ def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
     return shape
 
 
+def _from_python(value: Any) -> Array:
+    """Strings become objects: numpy's own string types cut trailing NULs and mix up str and bytes."""
+    try:
+        array = np.asarray(value)
+    except UnicodeDecodeError:  # str and bytes side by side
+        return np.array(value, object)
+    except ValueError as error:
+        raise InvalidArgument(
+            f"Expected rows of equal length; received a ragged {type(value).__name__} ({error})."
+        ) from error
+    return np.array(value, object) if array.dtype.kind in "SU" else array
+
+
 def _exact(array: Array, dtype: np.dtype[Any]) -> bool:
     """Whether every value survives the conversion; int64 1 to uint8, for example."""
     if array.dtype.kind not in "iub" or dtype.kind not in "iuf":
@@ -142,7 +150,7 @@ def _refuse_foreign_objects(array: Array) -> None:
     for item in array.flat:
         if not isinstance(item, str | bytes):
             raise InvalidArgument(
-                f"Expected numbers, str or bytes in an array of objects; received {type(item).__name__}: {item!r:.80}."
+                f"Expected only str or bytes in an array of objects; received {type(item).__name__}: {item!r:.80}."
             )
 
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import importlib.resources
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,17 +49,13 @@ class MessageMap(Mapping[str, _M], metaclass=ABCMeta):
 
 def compile_descriptors() -> bytes:
     """Run the protocol compiler on all files; returns a serialized FileDescriptorSet, well-known types included."""
-    from grpc_tools import protoc
-
     builtin = importlib.resources.files("grpc_tools") / "_proto"
+    files = sorted(path.name for path in PROTOS.glob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set.binpb"
-        files = sorted(path.name for path in PROTOS.glob("*.proto"))
-        code = protoc.main(
-            ["protoc", f"-I{PROTOS}", f"-I{builtin}", f"--descriptor_set_out={out}", "--include_imports", *files]
-        )
-        if code:
-            raise SystemExit(f"protoc failed with {code}; its message is above")
+        # In a process of its own: the compiler's library and TensorFlow's copy of it crash in one.
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{builtin}"]
+        subprocess.run([*command, f"--descriptor_set_out={out}", "--include_imports", *files], check=True, timeout=60)
         return out.read_bytes()
 
 

@@ -1,0 +1,101 @@
+"""Which part may import which, and that the client and the contract stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {
+    "modelport": ROOT / "modelport",
+    "modelport_client": ROOT / "client/modelport_client",
+    "modelport_serving": ROOT / "serving/modelport_serving",
+    "modelport_export": ROOT / "export/modelport_export",
+    "modelport_training": ROOT / "training/modelport_training",
+}
+ALLOWED = {
+    "modelport": set(),
+    "modelport_client": {"modelport"},
+    "modelport_serving": {"modelport"},
+    "modelport_export": {"modelport", "modelport_client", "modelport_serving"},
+    "modelport_training": {"modelport", "modelport_client", "modelport_serving", "modelport_export"},
+}
+# The floors inside the server, lowest first: a module imports lower ones only.
+SERVING_FLOORS = [
+    {"options", "states", "flags"},
+    {"policy", "session", "source", "http_protocol", "warmup"},
+    {"servable"},
+    {"manager"},
+    {"core", "execution"},
+    {"dataplane"},
+    {"grpc_api", "rest_api"},
+    {"server"},
+    {"ready"},
+    {"cli"},
+]
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package):
+    for path in PACKAGES[package].rglob("*.py"):
+        others = {name.split(".")[0] for name in imported(path)} & set(PACKAGES) - {package}
+        assert others <= ALLOWED[package], f"{path.relative_to(ROOT)} imports {sorted(others - ALLOWED[package])}"
+
+
+def test_the_server_is_built_in_floors():
+    floor_of = {module: number for number, floor in enumerate(SERVING_FLOORS) for module in floor}
+    for path in PACKAGES["modelport_serving"].glob("*.py"):
+        if path.stem == "__init__":
+            continue
+        assert path.stem in floor_of, f"say in SERVING_FLOORS where {path.name} belongs"
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "modelport_serving" and len(parts) > 1 and parts[1] in floor_of and parts[1] != path.stem:
+                assert floor_of[parts[1]] <= floor_of[path.stem], f"{path.name} imports {parts[1]}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "modelport.repository",
+        "modelport.staging",
+        "modelport.serverconfig",
+        "modelport.tensors",
+        "modelport.wire.services",
+        "modelport_client",
+        "modelport_client.grpc_transport",
+        "modelport_client.rest_transport",
+        "modelport_serving",
+        "modelport_export",
+        "modelport_training",
+    ],
+)
+def test_no_tensorflow_comes_along(module):
+    code = (
+        f"import {module}, sys; heavy = sorted({{'tensorflow', 'keras', 'sklearn', 'matplotlib'}} & set(sys.modules));"
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+def test_tensorflow_is_imported_in_few_files_of_the_server():
+    files = {
+        path.name
+        for path in PACKAGES["modelport_serving"].rglob("*.py")
+        if any(name.split(".")[0] == "tensorflow" for name in imported(path))
+    }
+    assert files == {"session.py", "warmup.py"}
