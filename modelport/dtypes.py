@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class DType:
         """The name in the API's enum, `DT_FLOAT`."""
         return "DT_" + self.name.upper()
 
-    @property
+    @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The numpy dtype; ml_dtypes is imported for those that numpy lacks.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,17 @@ def decode(proto: messages.TensorProto) -> Array:
     row = dtypes.by_number(proto.dtype)
     shape = shape_of(proto.tensor_shape)
     size = math.prod(shape)
-    itemsize = row.numpy.itemsize
-    if size * itemsize > MAX_BYTES:
+    length = size * row.numpy.itemsize
+    if length > MAX_BYTES:
         raise ResourceExhausted(f"Expected a tensor of at most {MAX_BYTES} bytes; received the shape {list(shape)}.")
     if not size:
         return np.empty(shape, row.numpy)
     content = proto.tensor_content
-    values = _from_content(content, row, size) if content else _from_typed(proto, row)
+    if row.layout is Layout.FIXED and not content:
+        runs = getattr(proto, row.field)
+        if len(runs) == 1 and len(runs[0]) == length:  # the usual answer of a server: one run, every value written
+            return np.ndarray(shape, row.numpy, runs[0])
+    values = _from_content(content, row, size) if content else _from_typed(proto, row, size)
     return _fit(values, size, row).reshape(shape)
 
 
@@ -118,10 +123,17 @@ def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
     Raises:
         InvalidArgument: a negative dimension.
     """
+    return _shape_of(proto.SerializeToString())
+
+
+@lru_cache(maxsize=4096)
+def _shape_of(data: bytes) -> tuple[int, ...]:
+    """Servers see few shapes many times, and walking the dimensions costs more than decoding a small tensor."""
+    proto = messages.TensorShapeProto.FromString(data)
     if proto.unknown_rank:
         return ()
     shape = tuple(dim.size for dim in proto.dim)
-    if any(size < 0 for size in shape):
+    if shape and min(shape) < 0:
         raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
     return shape
 
@@ -203,14 +215,15 @@ def _strings_from_content(content: bytes, size: int) -> Array:
     return strings
 
 
-def _from_typed(proto: messages.TensorProto, row: DType) -> Array:
+def _from_typed(proto: messages.TensorProto, row: DType, size: int) -> Array:
     if row.layout is Layout.STRING:
         return _object_array(list(proto.string_val))
     if row.layout is Layout.BYTES:
         return np.frombuffer(proto.float8_val, row.numpy)
     runs: list[bytes] = list(getattr(proto, row.field))
     packed = runs[0] if len(runs) == 1 else b"".join(runs)
-    if not packed or len(UnknownFieldSet(proto)):
+    width = row.numpy.itemsize if row.layout is Layout.FIXED else 1
+    if len(packed) < size * width:  # too few even at a byte a value: some may have been sent unpacked
         packed += _unpacked_values(proto, row)
     if row.layout is Layout.FIXED:
         itemsize, part = row.numpy.itemsize, _part(row)

@@ -2,8 +2,8 @@
 
 usage: publisher.py REPOSITORY MODEL CONTENT [KILL_AT]
 
-Publishes one version whose files hold CONTENT. With KILL_AT it kills itself (SIGKILL) right before the file system call of
-that number, counted by Python's audit events; it prints how many there were when it survives.
+Publishes one version whose files hold CONTENT. With KILL_AT it kills itself (SIGKILL) right before the file system call
+of that number, counted by Python's audit events; it prints how many there were when it survives.
 """
 
 import os

@@ -1,0 +1,173 @@
+"""`modelport predict`, `status` and `metadata`: tables for people, `--json` for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import InvalidArgument
+from modelport_client.client import Client
+from modelport_client.results import Array, Prediction
+
+DEFAULT_SERVER = "localhost:8500"
+_MAX_ROWS = 50  # of a table; --json prints all
+
+
+def predict_main(argv: Sequence[str]) -> int:
+    """`modelport predict MODEL --image FILE…` or `--input JSON`."""
+    parser = _parser("predict", "Ask a server for a prediction.")
+    parser.add_argument("--image", nargs="+", type=Path, metavar="FILE", help="encoded images, sent as they are")
+    parser.add_argument(
+        "--input", metavar="JSON", help="'{\"x\": [[1, 2]]}', '[[1, 2]]' for a single input, or @FILE (.json or .npy)"
+    )
+    parser.add_argument("--signature", help="default: serving_default, or serve_image_bytes for images")
+    parser.add_argument("--output", action="append", default=[], metavar="NAME", help="only this output; repeatable")
+    _add_version(parser)
+    parser.add_argument("--label", help="a version label")
+    options = parser.parse_args(argv)
+    if (options.image is None) == (options.input is None):
+        parser.error("give either --image or --input")
+    inputs = options.image if options.image is not None else _read_input(options.input)
+    with Client(options.server, timeout=options.timeout) as client:
+        begin = time.monotonic()
+        answer = client.predict(
+            options.model,
+            inputs,
+            version=options.version,
+            label=options.label,
+            signature=options.signature,
+            outputs=options.output,
+        )
+        elapsed_ms = (time.monotonic() - begin) * 1000
+    if options.json:
+        outputs = {name: _plain(array) for name, array in answer.items()}
+        _print_json({"model": answer.model, "version": answer.version, "outputs": outputs})
+    else:
+        rows = [str(path) for path in options.image] if options.image is not None else None
+        _print_prediction(answer, rows, elapsed_ms)
+    return 0
+
+
+def status_main(argv: Sequence[str]) -> int:
+    """`modelport status MODEL`; exit code 1 when no version is available."""
+    parser = _parser("status", "The versions of a model and their states. Exit code 1 when none is available.")
+    _add_version(parser)
+    options = parser.parse_args(argv)
+    with Client(options.server, timeout=options.timeout) as client:
+        states = client.status(options.model, version=options.version)
+    if options.json:
+        _print_json(
+            [{"version": s.version, "state": s.state, "code": s.code.name, "message": s.message} for s in states]
+        )
+    else:
+        rows = [[str(s.version), s.state, s.code.name, s.message] for s in states]
+        _print_table(f"{options.model} at {options.server}", ["version", "state", "code", "message"], rows)
+    return 0 if any(state.state == "AVAILABLE" for state in states) else 1
+
+
+def metadata_main(argv: Sequence[str]) -> int:
+    """`modelport metadata MODEL`."""
+    parser = _parser("metadata", "The signatures of a model.")
+    _add_version(parser)
+    parser.add_argument("--label", help="a version label")
+    options = parser.parse_args(argv)
+    with Client(options.server, timeout=options.timeout) as client:
+        metadata = client.metadata(options.model, version=options.version, label=options.label)
+    rows = [
+        [name, kind, alias, spec.dtype.name if spec.dtype else "?", _shape(spec.shape)]
+        for name, signature in metadata.signatures.items()
+        for kind, specs in (("input", signature.inputs), ("output", signature.outputs))
+        for alias, spec in sorted(specs.items())
+    ]
+    columns = ["signature", "kind", "name", "dtype", "shape"]
+    if options.json:
+        tensors = [dict(zip(columns, row, strict=True)) for row in rows]
+        _print_json({"model": metadata.model, "version": metadata.version, "tensors": tensors})
+    else:
+        _print_table(f"{metadata.model} version {metadata.version}", columns, rows)
+    return 0
+
+
+def _parser(name: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
+    parser.add_argument("model", help="name of the model")
+    parser.add_argument(
+        "--server",
+        default=DEFAULT_SERVER,
+        help=f"host:port or unix:/path for gRPC, http://… for REST ({DEFAULT_SERVER})",
+    )
+    parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="for the whole call (10)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", type=int, help="default: the newest that is available")
+
+
+def _read_input(text: str) -> Any:
+    if text.startswith("@") and text.endswith(".npy"):
+        return np.load(text[1:], allow_pickle=False)
+    try:
+        return json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+    except ValueError as error:
+        raise InvalidArgument(f"Expected JSON for --input, or @FILE. Received: {text[:80]!r} ({error})") from error
+    except OSError as error:
+        raise InvalidArgument(f"Cannot read the file of --input: {error}") from error
+
+
+def _plain(array: Array) -> Any:
+    """Nested lists for JSON; bytes as text."""
+    if array.dtype == object:
+        return json.loads(json.dumps(array.tolist(), default=lambda item: item.decode(errors="replace")))
+    return array.tolist()
+
+
+def _print_prediction(answer: Prediction, names: list[str] | None, elapsed_ms: float) -> None:
+    columns = sorted(answer)
+    batched = all(array.ndim for array in answer.values())
+    count = min((len(array) for array in answer.values()), default=0) if batched else 1
+    rows = []
+    for index in range(min(count, _MAX_ROWS)):
+        first = names[index] if names is not None and index < len(names) else str(index)
+        rows.append([first, *(_cell(answer[column][index] if batched else answer[column]) for column in columns)])
+    version = "" if answer.version is None else f" version {answer.version}"
+    _print_table(f"{answer.model}{version}, {elapsed_ms:.1f} ms", ["row", *columns], rows)
+    if count > _MAX_ROWS:
+        print(f"… and {count - _MAX_ROWS} more rows; --json prints all")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.array2string(value, precision=3, suppress_small=True, threshold=12, max_line_width=100)
+    return str(value)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "any" if shape is None else "[" + ", ".join("?" if size < 0 else str(size) for size in shape) + "]"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width to fit; cut nothing
+        console = Console(width=200)
+    console.print(table)
