@@ -112,8 +112,10 @@ class RestTransport:
             response = self._pool.request(
                 method, self._url + path, body=body, timeout=urllib3.Timeout(total=timeout), redirect=False
             )
+        except urllib3.exceptions.NewConnectionError as error:  # refused; urllib3 counts it among the time-outs
+            raise Unavailable(f"No server answers at {self._url}: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            raise DeadlineExceeded(f"No answer from {self._url} within {timeout:g} s.") from error
+            raise DeadlineExceeded(f"No answer from {self._url} within {round(timeout, 1)} s.") from error
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"No server answers at {self._url}: {error}") from error
         if response.status != 200:

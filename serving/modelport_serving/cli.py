@@ -28,7 +28,10 @@ def main(argv: Sequence[str]) -> int:
     for note in flags.unused_notes(options):
         _say(note)
 
-    from modelport_serving.server import Server  # imports gRPC: not for --help
+    from modelport.quiet import native_notes_held_back
+
+    with native_notes_held_back():
+        from modelport_serving.server import Server  # imports TensorFlow: not for --help and wrong flags
 
     stop = threading.Event()
     try:

@@ -28,7 +28,6 @@ from modelport_serving.execution import Execution
 from modelport_serving.grpc_api import GrpcApi
 from modelport_serving.http_protocol import HttpProtocol
 from modelport_serving.options import AUTO, Options
-from modelport_serving.rest_api import Limits, RestApi
 from modelport_serving.servable import Servable
 from modelport_serving.states import ServableId
 
@@ -165,6 +164,8 @@ class Server:
             await self._open_rest()
 
     async def _open_rest(self) -> None:
+        from modelport_serving.rest_api import Limits, RestApi  # JSON is not needed by a server that speaks gRPC only
+
         options = self.options
         timeout_s = options.rest_api_timeout_in_ms / 1000 if options.rest_api_timeout_in_ms > 0 else None
         limits = Limits(timeout_s, options.rest_api_max_body_bytes)

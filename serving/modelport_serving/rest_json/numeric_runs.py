@@ -1,0 +1,102 @@
+"""Arrays of numbers in bulk: text → nested lists in C → one numpy array, without a look at each number in Python.
+
+A `Run` is a member's value that is an array of numbers and of such arrays and nothing else: what `instances` and
+`inputs` usually are. Its numbers are read by orjson, correctly rounded. RapidJSON rounds a little less well, so
+`array_of` answers only where both must give the same array, and None elsewhere: then the exact path decides.
+Measured on 32 rows of 784 floats: 0.9 ms, against 3.8 ms for the standard library's parser alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modelport import dtypes
+from modelport_serving.rest_json.tensor_values import INTEGER_RANGES, Array
+
+# A double of which RapidJSON may have lost digits: more than 15 digits (and a point), or an exponent.
+_INEXACT_DOUBLE = re.compile(rb"[0-9.]{17}|[eE]")
+# RapidJSON's error is below 4 units in the last place for magnitudes in between; beyond 2**64 it grows with the digits.
+_SMALLEST, _LARGEST = 1.2e-38, 2.0**64
+# A double this near (in units in the last place) to the middle between two floats may narrow to either of them.
+_DROPPED_BITS = 2**29 - 1
+_MIDDLE, _NEAR = 2**28, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An array of numbers: its text, and the nested lists of ints and floats that orjson made of it."""
+
+    text: bytes
+    values: list[Any]
+
+
+def take(body: bytes, start: int) -> Run | None:
+    """The run that is a member's value and begins with the bracket at `start`; None when that array is no run.
+
+    The value of a member ends before the next quotation mark or closing brace, so successive calls look at each byte
+    of the body once.
+    """
+    quote = body.find(b'"', start)
+    brace = body.find(b"}", start, quote if quote >= 0 else len(body))
+    stop = brace if brace >= 0 else quote if quote >= 0 else len(body)
+    text = body[start : body.rfind(b"]", start, stop) + 1]
+    if b"t" in text or b"f" in text or b"n" in text:  # true, false, null
+        return None
+    try:
+        return Run(text, orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
+    """The array of runs of equal shape.
+
+    Args:
+        runs: one or more.
+        dtype: TensorFlow DataType number to read them as.
+
+    Returns:
+        The array, shape (len(runs), ...), or None when the exact path must decide: ragged, empty, a literal that the
+        type does not take, or a number that RapidJSON might read as another one.
+    """
+    try:
+        array = np.array([run.values for run in runs])
+    except ValueError:  # ragged, or of more dimensions than numpy has
+        return None
+    if not array.size:
+        return None
+    name = dtypes.BY_NUMBER[dtype].name if dtype in dtypes.BY_NUMBER else ""
+    if name in INTEGER_RANGES:
+        return _integers(array, name)
+    if name == "float":
+        return _floats(array)
+    if name == "double" and not any(_INEXACT_DOUBLE.search(run.text) for run in runs):
+        return array.astype(np.float64)
+    return None
+
+
+def _integers(array: Array, name: str) -> Array | None:
+    if array.dtype.kind not in "iu":  # a literal with a point, or integers of which int64 and uint64 hold some each
+        return None
+    low, high = INTEGER_RANGES[name]
+    if int(array.min()) < low or int(array.max()) > high:
+        return None
+    return array.astype(dtypes.BY_NAME[name].numpy)
+
+
+def _floats(array: Array) -> Array | None:
+    if array.dtype != np.float64:
+        return array.astype(np.float64).astype(np.float32)
+    magnitudes = np.abs(array)
+    if magnitudes.max() >= _LARGEST or bool(((magnitudes < _SMALLEST) & (magnitudes != 0)).any()):
+        return None
+    dropped = array.view(np.uint64) & np.uint64(_DROPPED_BITS)
+    if bool((dropped - np.uint64(_MIDDLE - _NEAR) <= np.uint64(2 * _NEAR)).any()):
+        return None
+    return array.astype(np.float32)

@@ -1,0 +1,119 @@
+"""Fixtures for all tests: tiny models, servers on free ports, clients to them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from modelport_client import Client
+from modelport_serving import AUTO, Options, Server
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def model_files(tmp_path_factory) -> Path:
+    """The models of `models.py`: `affine-2`, `affine-3` (2 and 3 are the offset), `matrix`, `slow`, `counter`."""
+    import models
+
+    root = tmp_path_factory.mktemp("model-files")
+    models.affine(root / "affine-2", 2.0)
+    models.affine(root / "affine-3", 3.0)
+    models.matrix(root / "matrix")
+    models.slow(root / "slow")
+    models.counter(root / "counter")
+    return root
+
+
+@pytest.fixture
+def add_version(model_files) -> Callable[[Path, str | int, str], Path]:
+    """Put a copy of a model's files into a base path as one version, at once and whole."""
+
+    def add(base: Path, version: str | int, model: str) -> Path:
+        base.mkdir(parents=True, exist_ok=True)
+        aside = base / f".copy-{version}"
+        shutil.copytree(model_files / model, aside)
+        return aside.rename(base / str(version))
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def server(model_files, tmp_path_factory) -> Iterator[Server]:
+    """One embedded server with a version of every model, gRPC and REST on free ports."""
+    root = tmp_path_factory.mktemp("models")
+    names = {"affine": "affine-2", "matrix": "matrix", "slow": "slow", "counter": "counter"}
+    lines = []
+    for name, files in names.items():
+        shutil.copytree(model_files / files, root / name / "1")
+        lines.append(f'config {{ name: "{name}" base_path: "{root / name}" model_platform: "tensorflow" }}')
+    config = root / "models.config"
+    config.write_text("model_config_list {\n" + "\n".join(lines) + "\n}\n")
+    options = Options(model_config_file=str(config), port=AUTO, rest_api_port=AUTO, max_num_load_retries=0)
+    with Server(options) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def client(request, server) -> Iterator[Client]:
+    """A client of `server`, over each transport."""
+    target = server.grpc_address if request.param == "grpc" else server.rest_address
+    with Client(target, timeout=30) as connected:
+        yield connected
+
+
+class ServeProcess:
+    """`modelport serve` in a process of its own; `output` is what it has printed so far, stderr included."""
+
+    def __init__(self, log: Path, *flags: str) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "modelport", "serve", *flags], stdout=file, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_for_output(self, text: str, timeout: float = 60) -> str:
+        deadline = time.monotonic() + timeout
+        while text not in self.output:
+            assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {text!r} within {timeout} s:\n{self.output}"
+            time.sleep(0.05)
+        return self.output
+
+    def address(self, kind: str) -> str:
+        """The address that the READY lines tell: kind is gRPC or REST."""
+        self.wait_for_output("Stop with Ctrl-C.")
+        return next(line.split()[1] for line in self.output.splitlines() if line.startswith(kind))
+
+    def end(self, with_signal: int = signal.SIGTERM, timeout: float = 60) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        return self.process.wait(timeout)
+
+
+@pytest.fixture
+def serve(tmp_path) -> Iterator[Callable[..., ServeProcess]]:
+    """Start `modelport serve` with flags; whatever still runs at the end is killed."""
+    started: list[ServeProcess] = []
+
+    def start(*flags: str) -> ServeProcess:
+        started.append(ServeProcess(tmp_path / f"serve-{len(started)}.log", *flags))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.process.poll() is None:
+            process.process.kill()
+            process.process.wait(10)

@@ -1,0 +1,76 @@
+"""Tiny SavedModels whose answers are known by heart, written by TensorFlow in milliseconds."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+
+def _save(module: tf.Module, folder: Path, signatures: dict) -> Path:
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return folder
+
+
+def affine(folder: Path, offset: float = 2.0) -> Path:
+    """`serving_default(x float[?]) -> y = x / 2 + offset`, and two more signatures: `named(a, b)` and `text(s)`."""
+    module = tf.Module()
+    module.scale = tf.Variable(0.5)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def call(x):
+        return {"y": module.scale * x + offset}
+
+    pair = [tf.TensorSpec([None], tf.float32, name="a"), tf.TensorSpec([None], tf.float32, name="b")]
+
+    @tf.function(input_signature=pair)
+    def named(a, b):
+        return {"sum": a + b, "difference": a - b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="s")])
+    def text(s):
+        return {"upper_bytes": tf.strings.upper(s)}
+
+    return _save(module, folder, {"serving_default": call, "named": named, "text": text})
+
+
+def matrix(folder: Path) -> Path:
+    """`serving_default(x float[?,3]) -> y = x @ identity(3, 2)`: refuses other widths when it runs."""
+    module = tf.Module()
+    module.weights = tf.Variable(np.eye(3, 2, dtype=np.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def call(x):
+        return {"y": x @ module.weights}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def slow(folder: Path) -> Path:
+    """`serving_default(seconds float[]) -> done = seconds`, after spinning for about that long (at most 20 s)."""
+    module = tf.Module()
+    module.zero = tf.Variable(0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, name="seconds")])
+    def call(seconds):
+        begin = tf.timestamp()
+        until = begin + tf.cast(tf.minimum(seconds, 20.0), tf.float64)
+        result, _ = tf.while_loop(
+            lambda _, now: now < until,
+            lambda total, _: (total + tf.reduce_sum(tf.random.uniform([1000])), tf.timestamp()),
+            (module.zero + 0.0, begin),
+        )
+        return {"done": seconds + 0.0 * result}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def counter(folder: Path) -> Path:
+    """`serving_default(step float[]) -> total`, kept in the session between calls."""
+    module = tf.Module()
+    module.total = tf.Variable(0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.float32, name="step")])
+    def call(step):
+        return {"total": module.total.assign_add(step)}
+
+    return _save(module, folder, {"serving_default": call})

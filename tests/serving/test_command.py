@@ -1,0 +1,163 @@
+"""`modelport serve` as a person or a supervisor sees it: flags, words, signals, exit codes."""
+
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from modelport_client import Client
+
+
+def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "modelport", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+@pytest.fixture
+def base(tmp_path, add_version):
+    return add_version(tmp_path / "affine", 1, "affine-2").parent
+
+
+def test_the_ready_table_and_a_request_to_paste(serve, base):
+    process = serve("--model_name=affine", f"--model_base_path={base}", "--port=auto", "--rest_api_port=auto")
+    text = process.wait_for_output("Stop with Ctrl-C.")
+    for word in ("READY", "affine", "AVAILABLE", "serving_default(x float[?]) → y", "warm-up s"):
+        assert word in text
+    assert "oneDNN" not in text
+    line = next(line for line in text.splitlines() if line.startswith("Try"))
+    pasted = subprocess.run(shlex.split(line.removeprefix("Try")), capture_output=True, text=True, check=True)
+    assert '"outputs": [\n        2.5' in pasted.stdout
+    assert process.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(serve, add_version, tmp_path, number):
+    """The request under way is answered, new ones are refused, the exit code is 0."""
+    add_version(tmp_path / "slow", 1, "slow")
+    process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")
+    outcome: dict[str, float] = {}
+
+    def ask(kind: str) -> None:
+        with Client(process.address(kind), timeout=30) as client:
+            client.predict("slow", {"seconds": np.float32(0)})
+            outcome[kind] = client.predict("slow", {"seconds": np.float32(3)})["done"].item()
+
+    threads = [threading.Thread(target=ask, args=(kind,)) for kind in ("gRPC", "REST")]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    process.process.send_signal(number)
+    process.wait_for_output("Draining")
+    for kind in ("gRPC", "REST"):
+        with Client(process.address(kind), timeout=2) as late, pytest.raises(ConnectionError):
+            late.predict("slow", {"seconds": np.float32(0)})
+    for thread in threads:
+        thread.join()
+    assert outcome == {"gRPC": 3.0, "REST": 3.0}
+    assert process.end() == 0
+    assert process.output.endswith("Stopped.\n")
+
+
+def test_a_signal_while_waiting_for_a_model(serve, tmp_path):
+    process = serve("--model_name=m", f"--model_base_path={tmp_path}/nowhere", "--port=auto")
+    text = process.wait_for_output("Could not read base path")
+    assert f"Could not read base path {tmp_path}/nowhere of model 'm'. Waiting for it to appear." in text
+    time.sleep(2.2)
+    assert process.output.count("nowhere") == 1, "said once, not at every look at the disk"
+    assert process.end() == 0
+
+
+def test_an_empty_folder_says_what_a_version_is(serve, tmp_path):
+    (tmp_path / "m").mkdir()
+    process = serve("--model_name=m", f"--model_base_path={tmp_path}/m", "--port=auto")
+    assert "a version is a folder whose name is a number" in process.wait_for_output("No versions")
+    assert process.end(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
+def test_a_port_in_use(base, flag):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        flags = {"--port": "auto", flag: str(number)}
+        result = run("serve", f"--model_base_path={base}", *(f"{name}={value}" for name, value in flags.items()))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"Failed to start server. Error: UNAVAILABLE: Cannot listen on 127.0.0.1:{number}")
+
+
+def test_a_broken_version_is_one_line(base):
+    (base / "1" / "saved_model.pb").unlink()
+    result = run("serve", "--model_name=affine", f"--model_base_path={base}", "--port=auto", "--max_num_load_retries=0")
+    assert result.returncode == 1
+    assert "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available" in result.stderr
+    assert "should have a file called `saved_model.pb`" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--prot=8500"], "Unknown flag --prot. Did you mean --port?"),
+        (["--port=many"], "Expected a number for --port"),
+        (["--enable_model_warmup=1"], "--enable_model_warmup=true"),
+        (["--model_name"], "Expected a value for --model_name"),
+        (["serve"], "Expected flags of the form --name=value"),
+    ],
+)
+def test_wrong_flags(flags, words):
+    result = run("serve", *flags)
+    assert result.returncode == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "model_base_path and server_options.model_config_file are empty"),
+        (["--model_base_path=/m", "--port=0"], "grpc_port or server_options.grpc_socket_path must be set"),
+        (["--model_base_path=relative"], "to have an absolute path or URI; got base_path()=relative"),
+        (["--model_base_path=gs://b/m"], "on a local file system"),
+        (["--model_base_path=/m", "--port=9", "--rest_api_port=9"], "different ports"),
+        (["--model_config_file=/nowhere/models.config"], "read the configuration '/nowhere/models.config'"),
+        (["--model_base_path=/m", "--host=no.such.host.invalid"], "address to listen on"),
+    ],
+)
+def test_settings_that_cannot_be(flags, words):
+    result = run("serve", *flags)
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_flags_without_effect_say_so(serve, base):
+    process = serve(f"--model_base_path={base}", "--port", "auto", "--grpc_max_threads=64")
+    assert "--grpc_max_threads is accepted and has no effect" in process.wait_for_output("Stop with")
+    assert process.end() == 0
+
+
+def test_a_unix_socket(serve, base, tmp_path):
+    path = tmp_path / "grpc.sock"
+    process = serve("--model_name=affine", f"--model_base_path={base}", "--port=0", f"--grpc_socket_path={path}")
+    with Client(process.address("gRPC")) as client:
+        assert client.predict("affine", [0.0])["y"].tolist() == [2.0]
+    assert process.end() == 0
+
+
+def test_help():
+    result = run("serve", "--help")
+    assert result.returncode == 0
+    for word in (
+        "--model_base_path=str",
+        "--rest_api_timeout_in_ms=int (30000)",
+        "[modelport only]",
+        "Accepted without",
+    ):
+        assert word in result.stdout
