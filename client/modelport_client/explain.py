@@ -12,10 +12,10 @@ from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
 def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
     """One or more sentences on inputs that do not fit a signature; empty when they all fit."""
     problems = []
-    for alias in sorted(set(inputs) - set(signature.inputs)):
-        near = difflib.get_close_matches(alias, signature.inputs, 1, 0.4)
-        problems.append(f"unknown input {alias!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     missing = sorted(set(signature.inputs) - set(inputs) - signature.optional)
+    for alias in sorted(set(inputs) - set(signature.inputs)):
+        near = difflib.get_close_matches(alias, signature.inputs, 1, 0.4) or (missing if len(missing) == 1 else [])
+        problems.append(f"unknown input {alias!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     problems += [f"missing input {alias!r}" for alias in missing]
     for alias in sorted(set(inputs) & set(signature.inputs)):
         array, spec = inputs[alias], signature.inputs[alias]

@@ -28,15 +28,15 @@ def main(argv: Sequence[str]) -> int:
     for note in flags.unused_notes(options):
         _say(note)
 
+    stop = _stop_on_signals()
+
     from modelport.quiet import native_notes_held_back
 
     with native_notes_held_back():
         from modelport_serving.server import Server  # imports TensorFlow: not for --help and wrong flags
 
-    stop = threading.Event()
     try:
-        server = Server(options, warn=_say)
-        _on_signals(stop, server)
+        server = Server(options, warn=_say, give_up=stop.is_set)
         server.start()
     except Aborted:
         return 0
@@ -52,13 +52,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _on_signals(stop: threading.Event, server: Server) -> None:
-    def ask(number: int, frame: object) -> None:
-        stop.set()
-        server.ask_to_stop()
-
+def _stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set; from before TensorFlow's import on, so that no moment is unprepared."""
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+        signal.signal(number, lambda number, frame: stop.set())
+    return stop
 
 
 def _show(server: Server) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 
@@ -76,8 +77,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP and unix sockets give nothing else
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -112,6 +112,11 @@ class HttpProtocol(asyncio.Protocol):
         self._draining = True
         if self._task is None and self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
 
     # httptools' side
 

@@ -40,13 +40,19 @@ class Server:
     Args:
         options: the flags; `port=AUTO` takes any free port.
         warn: takes one line for a person about something that is amiss; by default it is dropped.
+        give_up: asked while `start` waits for the models; True ends the wait.
 
     Example:
         with Server(Options(model_name="digits", model_base_path="/models/digits", port=AUTO)) as server:
             Client(server.grpc_address).predict("digits", …)
     """
 
-    def __init__(self, options: Options, warn: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        warn: Callable[[str], None] = lambda line: None,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
         _check(options)
         self.options = options
         self.grpc_port = options.port
@@ -62,7 +68,7 @@ class Server:
             retry_interval_s=options.load_retry_interval_micros / 1e6,
         )
         self._execution = Execution(options.run_thread_count())
-        self._stop_asked = threading.Event()
+        self._give_up = give_up
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._grpc: grpc.aio.Server | None = None
@@ -96,13 +102,13 @@ class Server:
         Raises:
             Unavailable: a port is taken.
             Unknown: a model has no version that could be loaded; the text gives the reasons.
-            Aborted: `stop` was called meanwhile, from another thread.
+            Aborted: `give_up` said so.
         """
         try:
             for port in (self.options.port, self.options.rest_api_port):
                 _check_free(self.options.host, port)
             self.core.configure(self._config)
-            if not self.core.start(give_up=self._stop_asked.is_set):
+            if not self.core.start(self._give_up):
                 raise Aborted("Stopped before the models were ready.")
             self._loop = uvloop.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
@@ -112,13 +118,8 @@ class Server:
             self.stop()
             raise
 
-    def ask_to_stop(self) -> None:
-        """End a `start` that waits for its models; safe in a signal handler."""
-        self._stop_asked.set()
-
     def stop(self) -> None:
         """Refuse new requests, answer those under way (for at most `grace_seconds`), unload, and end all threads."""
-        self._stop_asked.set()
         if self._loop is not None and self._thread is not None:
             self._call(self._drain())
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -190,6 +191,9 @@ class Server:
             await self._grpc.stop(grace)
         while self._connections and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)  # lets the loop close what was aborted
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the event loop and wait for it."""

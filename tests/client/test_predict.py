@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from modelport_client import Client, Prediction
 
 from modelport.errors import (
     Code,
@@ -16,6 +15,7 @@ from modelport.errors import (
     NotFound,
     Unavailable,
 )
+from modelport_client import Client, Prediction
 
 
 def test_arrays_by_name(client):

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+
 from modelport_client import Client
 
 
@@ -42,16 +43,19 @@ def test_a_signal_drains(serve, add_version, tmp_path, number):
     add_version(tmp_path / "slow", 1, "slow")
     process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")
     outcome: dict[str, float] = {}
+    asking = threading.Barrier(3)
 
     def ask(kind: str) -> None:
         with Client(process.address(kind), timeout=30) as client:
             client.predict("slow", {"seconds": np.float32(0)})
+            asking.wait(30)
             outcome[kind] = client.predict("slow", {"seconds": np.float32(3)})["done"].item()
 
     threads = [threading.Thread(target=ask, args=(kind,)) for kind in ("gRPC", "REST")]
     for thread in threads:
         thread.start()
-    time.sleep(1.5)
+    asking.wait(30)
+    time.sleep(0.5)
     process.process.send_signal(number)
     process.wait_for_output("Draining")
     for kind in ("gRPC", "REST"):

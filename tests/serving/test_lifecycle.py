@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from modelport_client import Client
-from modelport_serving import AUTO, Options, Server
 
 from modelport.errors import FailedPrecondition, ModelportError, NotFound, Unknown
 from modelport.manifest import Manifest
 from modelport.repository import Repository
+from modelport_client import Client
+from modelport_serving import AUTO, Options, Server
 
 WAIT_S = 30
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from modelport.serverconfig import All, Latest, Specific
 from modelport_serving.policy import Load, Phase, Snapshot, Unload, next_action
 from modelport_serving.source import choose
 from modelport_serving.states import ServableId
-
-from modelport.serverconfig import All, Latest, Specific
 
 NEW, LOADING, READY, UNLOADING, ENDED = Phase
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelport.errors import InvalidArgument
+from modelport_serving.rest_json import numeric_runs
 from modelport_serving.rest_json.dump import value_error
 from modelport_serving.rest_json.parser import parse
 
@@ -42,7 +43,7 @@ def parse_document(body: bytes, *, max_depth: int = MAX_DEPTH) -> Document:
     """
     if not body:
         raise InvalidArgument("JSON Parse error: The document is empty")
-    value, has_runs = parse(body, max_depth, runs=True)
+    value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST)
     if not isinstance(value, dict):
         raise value_error(value, "Is not object")
     return Document(body, max_depth, value, has_runs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
@@ -11,6 +10,7 @@ from modelport_serving.rest_json.strings import quoted
 
 _ROOM = 256  # once this much is written, nothing follows
 _INDENT = b"    "
+_WORDS = {True: b"true", False: b"false", None: b"null"}
 
 
 def dump(value: Any) -> str:
@@ -19,14 +19,9 @@ def dump(value: Any) -> str:
     Numbers that JSON cannot hold (NaN, Infinity) end the text where they would stand, as in the real server. Bytes
     that are no UTF-8 become lone surrogates, which `encode_error` turns back into the bytes.
     """
-    pieces = []
-    size = 0
-    for piece in _pieces(value, 0):
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _ROOM:
-            break
-    return b"".join(pieces).decode("utf-8", "surrogateescape")
+    out = bytearray()
+    _write(value, 0, out)
+    return out.decode("utf-8", "surrogateescape")
 
 
 def type_name(value: Any) -> str:
@@ -47,42 +42,35 @@ def value_error(value: Any, text: str) -> InvalidArgument:
     return InvalidArgument(f"JSON Value: {dump(value)} {text}")
 
 
-class _NotJson(Exception):
-    """A number without a JSON spelling was met: the text ends."""
-
-
-def _pieces(value: Any, depth: int) -> Iterator[bytes]:
-    try:
-        yield from _walk(value, depth)
-    except _NotJson:
-        return
-
-
-def _walk(value: Any, depth: int) -> Iterator[bytes]:
+def _write(value: Any, depth: int, out: bytearray) -> bool:
+    """Append a value; False when the text ends here."""
     if isinstance(value, dict):
-        yield b"{"
-        pad = b"\n" + _INDENT * (depth + 1)
+        out += b"{"
         for index, (name, member) in enumerate(value.items()):
-            yield b"," * (index > 0) + pad + quoted(name) + b": "
-            yield from _walk(member, depth + 1)
-        yield b"\n" + _INDENT * depth + b"}" if value else b"}"
+            out += b",\n" if index else b"\n"
+            out += _INDENT * (depth + 1) + quoted(name) + b": "
+            if not _write(member, depth + 1, out):
+                return False
+        out += b"\n" + _INDENT * depth + b"}" if value else b"}"
     elif isinstance(value, list):
-        yield b"["
+        out += b"["
         for index, item in enumerate(value):
             if index:
-                yield b", "
-            yield from _walk(item, depth + 1)
-        yield b"]"
+                out += b", "
+            if not _write(item, depth + 1, out):
+                return False
+        out += b"]"
     elif isinstance(value, bytes):
-        yield quoted(value)
+        out += quoted(value)
     elif isinstance(value, float):
         if not isfinite(value):
-            raise _NotJson
-        yield _double_text(value).encode()
+            return False
+        out += _double_text(value).encode()
+    elif value is None or isinstance(value, bool):
+        out += _WORDS[value]
     else:
-        yield {True: b"true", False: b"false", None: b"null"}.get(value) if value is None or isinstance(
-            value, bool
-        ) else b"%d" % value
+        out += b"%d" % value
+    return len(out) < _ROOM
 
 
 def _double_text(value: float) -> str:

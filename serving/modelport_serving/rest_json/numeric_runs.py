@@ -17,11 +17,17 @@ import numpy as np
 import orjson
 
 from modelport import dtypes
-from modelport_serving.rest_json.tensor_values import INTEGER_RANGES, Array
+from modelport_serving.rest_json.tensor_values import INTEGER_RANGES, MAX_RANK, Array
+
+# An array that `array_of` gives was nested no deeper than this: its rank, and the three levels that may be around it.
+# The depth of other runs is not known; whoever cannot use one reads the text again and finds out.
+DEEPEST = MAX_RANK + 3
 
 # A double of which RapidJSON may have lost digits: more than 15 digits (and a point), or an exponent.
 _INEXACT_DOUBLE = re.compile(rb"[0-9.]{17}|[eE]")
-# RapidJSON's error is below 4 units in the last place for magnitudes in between; beyond 2**64 it grows with the digits.
+# RapidJSON refuses large exponents even where the digits before them are zeros.
+_LARGE_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
+# For magnitudes in between, RapidJSON's error is a few units in the last place; beyond 2**64 it grows with the digits.
 _SMALLEST, _LARGEST = 1.2e-38, 2.0**64
 # A double this near (in units in the last place) to the middle between two floats may narrow to either of them.
 _DROPPED_BITS = 2**29 - 1
@@ -75,7 +81,7 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
     if name in INTEGER_RANGES:
         return _integers(array, name)
     if name == "float":
-        return _floats(array)
+        return _floats(array, runs)
     if name == "double" and not any(_INEXACT_DOUBLE.search(run.text) for run in runs):
         return array.astype(np.float64)
     return None
@@ -90,13 +96,19 @@ def _integers(array: Array, name: str) -> Array | None:
     return array.astype(dtypes.BY_NAME[name].numpy)
 
 
-def _floats(array: Array) -> Array | None:
+def _floats(array: Array, runs: Sequence[Run]) -> Array | None:
     if array.dtype != np.float64:
         return array.astype(np.float64).astype(np.float32)
     magnitudes = np.abs(array)
     if magnitudes.max() >= _LARGEST or bool(((magnitudes < _SMALLEST) & (magnitudes != 0)).any()):
         return None
+    if not array.all() and any(map(_has_large_exponent, runs)):
+        return None
     dropped = array.view(np.uint64) & np.uint64(_DROPPED_BITS)
     if bool((dropped - np.uint64(_MIDDLE - _NEAR) <= np.uint64(2 * _NEAR)).any()):
         return None
     return array.astype(np.float32)
+
+
+def _has_large_exponent(run: Run) -> bool:
+    return (b"e" in run.text or b"E" in run.text) and _LARGE_EXPONENT.search(run.text) is not None

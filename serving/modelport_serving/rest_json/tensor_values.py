@@ -29,7 +29,7 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
     "uint32": (0, 2**32 - 1),
     "uint64": (0, 2**64 - 1),
 }
-_MAX_RANK = 64  # numpy's
+MAX_RANK = 64  # numpy's
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
@@ -42,9 +42,9 @@ def shape_of(value: Any) -> tuple[int, ...]:
     while isinstance(value, list):
         shape.append(len(value))
         value = value[0] if value else None
-    if len(shape) > _MAX_RANK:
+    if len(shape) > MAX_RANK:
         raise InvalidArgument(
-            f"Expected a tensor of at most {_MAX_RANK} dimensions; received lists nested {len(shape)} deep."
+            f"Expected a tensor of at most {MAX_RANK} dimensions; received lists nested {len(shape)} deep."
         )
     return tuple(shape)
 
@@ -72,7 +72,9 @@ def to_array(flat: list[Any], shape: tuple[int, ...], dtype: DType) -> Array:
         array = np.array(flat, np.int64).astype(dtype.numpy)  # astype wraps, as the real server's cast does
     elif dtype.name == "float":
         with np.errstate(over="ignore"):  # beyond the range of a float is infinity
-            array = np.array(flat, np.float64).astype(np.float32)
+            array = _flushed(np.array(flat, np.float64).astype(np.float32))
+    elif dtype.name == "double":
+        array = _flushed(np.array(flat, np.float64))
     else:
         array = np.array(flat, dtype.numpy)
     return array.reshape(shape)
@@ -93,6 +95,12 @@ def tensor(value: Any, number: int) -> Array:
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as error texts write it: `[2,3]`."""
     return f"[{','.join(map(str, shape))}]"
+
+
+def _flushed(array: Array) -> Array:
+    """Numbers too small for a normalised float become zeros of their sign: the real server computes so throughout."""
+    tiny = np.abs(array) < np.finfo(array.dtype).tiny
+    return np.where(tiny, np.copysign(0.0, array), array).astype(array.dtype) if tiny.any() else array
 
 
 def _fill(value: Any, level: int, shape: tuple[int, ...], dtype: DType, flat: list[Any]) -> None:
