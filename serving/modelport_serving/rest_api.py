@@ -12,9 +12,10 @@ import zlib
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+import modelport_serving.rest_json as rest_json
 from modelport.errors import Code, InvalidArgument, ModelportError, Unimplemented
 from modelport.wire import messages
-from modelport_serving import dataplane, rest_json
+from modelport_serving import dataplane
 from modelport_serving.core import ServerCore
 from modelport_serving.execution import Execution
 from modelport_serving.http_protocol import Request, Response, html_page

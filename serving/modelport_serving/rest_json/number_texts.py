@@ -3,7 +3,7 @@ value, else with nine (float) or seventeen (double); `.0` on whole numbers; NaN,
 
 A large float array takes one call of orjson: it writes the shortest digits of a double, and the double nearest to a
 decimal of nine digits has that decimal for its shortest digits. So the array is rounded to six or nine digits in numpy
-and handed over. Measured on 32 rows of 1000 probabilities: 1.3 ms, against 17 ms with two format calls for each.
+and handed over. Measured on 32 rows of 1000 probabilities: 1.5 ms, against 17 ms with two format calls for each.
 """
 
 from __future__ import annotations

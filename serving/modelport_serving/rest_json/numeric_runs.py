@@ -82,9 +82,14 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
         return _integers(array, name)
     if name == "float":
         return _floats(array, runs)
-    if name == "double" and not any(_INEXACT_DOUBLE.search(run.text) for run in runs):
+    if name == "double" and _all_exact(runs):
         return array.astype(np.float64)
     return None
+
+
+def _all_exact(runs: Sequence[Run]) -> bool:
+    """Whether RapidJSON reads every number of the runs as the nearest double."""
+    return not any(_INEXACT_DOUBLE.search(run.text) for run in runs)
 
 
 def _integers(array: Array, name: str) -> Array | None:
@@ -105,7 +110,7 @@ def _floats(array: Array, runs: Sequence[Run]) -> Array | None:
     if not array.all() and any(map(_has_large_exponent, runs)):
         return None
     dropped = array.view(np.uint64) & np.uint64(_DROPPED_BITS)
-    if bool((dropped - np.uint64(_MIDDLE - _NEAR) <= np.uint64(2 * _NEAR)).any()):
+    if bool((dropped - np.uint64(_MIDDLE - _NEAR) <= np.uint64(2 * _NEAR)).any()) and not _all_exact(runs):
         return None
     return array.astype(np.float32)
 

@@ -1,0 +1,175 @@
+"""`modelport export` and `modelport publish`: options in, a table and lines to paste out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from modelport import manifest as manifests
+from modelport.errors import InvalidArgument, from_os_error
+from modelport.quiet import native_notes_held_back
+from modelport_export.gate import Gate
+from modelport_export.images import ImageInput
+
+if TYPE_CHECKING:
+    from modelport_export.sources import Source
+
+
+def export_main(argv: Sequence[str]) -> int:
+    """`modelport export SOURCE --to DIR`."""
+    parser = _parser("export", "Turn a Keras model into a proven SavedModel folder. Nothing is overwritten.")
+    parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="the folder to make")
+    options = parser.parse_args(argv)
+    publishing = _import_publishing()
+    with _progress(options.json) as progress:
+        source = _load(options, progress)
+        folder = publishing.export(
+            source, options.to, gate=_gate(options), allow_lambda=options.allow_lambda, progress=progress
+        )
+    _show(folder, {"path": str(folder)}, f"Exported to {folder}", options.json)
+    return 0
+
+
+def publish_main(argv: Sequence[str]) -> int:
+    """`modelport publish SOURCE --name NAME`."""
+    parser = _parser("publish", "Turn a Keras model into a proven version in the model repository.")
+    parser.add_argument("--name", required=True, help="the model's name in the repository")
+    parser.add_argument("--repository", type=Path, default=Path("models"), metavar="DIR", help="default: models")
+    options = parser.parse_args(argv)
+    publishing = _import_publishing()
+    with _progress(options.json) as progress:
+        source = _load(options, progress)
+        published = publishing.publish(
+            source,
+            name=options.name,
+            repository=options.repository,
+            gate=_gate(options),
+            allow_lambda=options.allow_lambda,
+            progress=progress,
+        )
+    what = "Published" if published.new else "Already published, with equal content:"
+    title = f"{what} {published.model} version {published.version} in {published.path}"
+    fields = {"model": published.model, "version": published.version, "path": str(published.path), "new": published.new}
+    _show(published.path, fields, title, options.json)
+    return 0
+
+
+def _parser(name: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
+    parser.add_argument("source", metavar="SOURCE", help="a .keras file, a run folder, or a SavedModel folder")
+    parser.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="imports",
+        metavar="MODULE",
+        help=("import a module that registers custom classes; repeatable"),
+    )
+    parser.add_argument(
+        "--samples", type=Path, metavar="FILE", help="raw held-out inputs, .npz with an array per input"
+    )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, for an image classifier")
+    parser.add_argument(
+        "--image", metavar="HxW[xC]", help="the source is an image classifier, such as 28x28 or 224x224x3"
+    )
+    parser.add_argument("--scale", type=float, default=1 / 255, help="factor on pixel values 0..255 (1/255)")
+    parser.add_argument("--offset", type=float, default=0.0, help="added after scaling (0)")
+    parser.add_argument("--max-regression", type=float, metavar="X", help="refuse if a metric is worse by more than X")
+    parser.add_argument("--max-p99-ms", type=float, metavar="MS", help="refuse if a single call takes longer")
+    parser.add_argument("--max-resident-mib", type=float, metavar="MIB", help="refuse if a server needs more memory")
+    parser.add_argument("--allow-lambda", action="store_true", help="trust the Python code in Lambda layers")
+    parser.add_argument("--allow-h5", action="store_true", help="trust a .h5 file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _import_publishing() -> ModuleType:
+    """Import TensorFlow, after the command line was found to be right."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with native_notes_held_back():
+        return importlib.import_module("modelport_export.publishing")
+
+
+def _load(options: argparse.Namespace, progress: Callable[[str], None]) -> Source:
+    """The source with the command line's additions."""
+    progress("load")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: --import finds the user's own modules
+    from modelport_export import sources
+
+    source = sources.load(
+        options.source, imports=options.imports, allow_lambda=options.allow_lambda, allow_h5=options.allow_h5
+    )
+    given: dict[str, Any] = {}
+    if options.image is not None:
+        given["image"] = _image(options, source)
+    if options.labels is not None:
+        given["labels"] = _lines(options.labels)
+    if options.samples is not None:
+        given["samples"] = sources.read_npz(options.samples)
+    return dataclasses.replace(source, **given)
+
+
+def _image(options: argparse.Namespace, source: Source) -> ImageInput:
+    """The image of `--image`, in the shape that the model's only input has."""
+    try:
+        height, width, *channels = (int(size) for size in options.image.lower().split("x"))
+        [count] = channels or [1]
+    except ValueError as error:
+        raise InvalidArgument(
+            f"Expected --image as HxW or HxWxC, such as 28x28. Received: {options.image!r}"
+        ) from error
+    image = ImageInput(height, width, count, options.scale, options.offset)
+    shape = getattr(source.model, "input_shape", None)
+    if isinstance(shape, tuple) and shape[1:] != image.model_shape and None not in shape[1:]:
+        image = ImageInput(height, width, count, options.scale, options.offset, tuple(shape[1:]))
+    return image
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise from_os_error(error, "read the labels", path) from error
+
+
+def _gate(options: argparse.Namespace) -> Gate:
+    return Gate(options.max_regression, options.max_p99_ms, options.max_resident_mib)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Say each step on stderr: a moving line on a terminal, one line a step elsewhere, nothing with --json."""
+    if quiet:
+        yield lambda step: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: console.print(f"{step} …")
+        return
+    with console.status("load …") as status:
+        yield lambda step: status.update(f"{step} …")
+
+
+def _show(folder: Path, fields: dict[str, Any], title: str, as_json: bool) -> None:
+    manifest = manifests.read(folder)
+    if manifest is None:  # only when somebody removed it in between
+        raise InvalidArgument(f"Expected a manifest in {str(folder)!r}.")
+    if as_json:
+        facts = {"signatures": manifest.signatures, "metrics": manifest.metrics, "proof": manifest.proof}
+        print(json.dumps({**fields, "content_digest": manifest.content_digest, **facts}))
+        return
+    from modelport_export.show import show
+
+    show(manifest, folder, title)

@@ -1,0 +1,121 @@
+"""Whether a server answers as the Keras model does.
+
+Tolerance of float outputs: `|served - keras| <= TOLERANCE * (1 + largest |keras| of the output)`. Both sides run the
+same operations in float32; the server's graph optimiser may fuse and reorder them, which moves a sum by a few units in
+the last place (2**-24, 6e-8, relative to the largest terms, not to a result near zero). 1e-5 leaves room for some
+hundred such roundings and is far below what a wrong scale, a missing cast or a stale weight does. Models that compute
+in half precision are given eight units of that precision. Integers, booleans and strings must be equal, but for the
+class of rows whose two best scores are closer than the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import FailedPrecondition
+from modelport_export.signatures import Array
+
+TOLERANCE = 1e-5
+_COARSE = {"float16": 8 * 2**-10, "bfloat16": 8 * 2**-7}  # eight units in the last place
+_SCORES = ("probabilities", "scores")
+
+
+def tolerance_of(model: Any, outputs: Mapping[str, Array]) -> float:
+    """The tolerance for a model: that of the coarsest float type in which a layer computes or an output is given."""
+    names = {str(output.dtype) for output in outputs.values()}
+    names |= {layer.compute_dtype for layer in model._flatten_layers()}
+    return max([TOLERANCE, *(_COARSE[name] for name in names if name in _COARSE)])
+
+
+def compare(
+    signature: str, expected: Mapping[str, Array], received: Mapping[str, Array], tolerance: float
+) -> dict[str, float]:
+    """Compare the outputs of one signature.
+
+    Returns:
+        Output alias → largest absolute difference; 0.0 for outputs that are no floats.
+
+    Raises:
+        FailedPrecondition: names, shapes or dtypes differ, or a value differs by more than the tolerance.
+    """
+    if set(expected) != set(received):
+        raise _failure(signature, f"the outputs {sorted(expected)}", f"{sorted(received)}")
+    scores = next((expected[alias] for alias in _SCORES if alias in expected), None)
+    errors = {}
+    for alias, want in expected.items():
+        have = received[alias]
+        if want.shape != have.shape or want.dtype.kind != have.dtype.kind:
+            raise _failure(
+                signature, f"{alias!r} of shape {want.shape} and dtype {want.dtype}", f"{have.shape}, {have.dtype}"
+            )
+        if _is_float(want):
+            errors[alias] = _compare_floats(signature, alias, want, have, tolerance)
+        else:
+            equal = want == have
+            if scores is not None and alias in ("class_id", "label"):
+                equal = equal | _close_race(scores, tolerance)
+            if not np.all(equal):
+                row = int(np.argwhere(~np.atleast_1d(equal))[0][0])
+                raise _failure(signature, f"{alias!r} to be {want[row]!r} for sample {row}", f"{have[row]!r}")
+            errors[alias] = 0.0
+    return errors
+
+
+def refuse_non_finite(signature: str, outputs: Mapping[str, Array], model: Any) -> None:
+    """Refuse answers that hold NaN or infinity.
+
+    Raises:
+        FailedPrecondition: naming the output and the weights that are to blame.
+    """
+    for alias, array in outputs.items():
+        if not _is_float(array) or np.all(np.isfinite(array)):
+            continue
+        bad = [weight.path for weight in model.weights if not _finite(weight)] if model is not None else []
+        cause = f"These weights are not finite: {', '.join(bad[:5])}." if bad else "All weights are finite."
+        raise FailedPrecondition(
+            f"Expected finite numbers in output {alias!r} of {signature!r}. Received: NaN or infinity for "
+            f"{int(np.sum(~np.isfinite(array)))} of {array.size} values. {cause} Train again with a lower learning "
+            "rate or clipped gradients, or look for a logarithm or division that meets zero."
+        )
+
+
+def _compare_floats(signature: str, alias: str, want: Array, have: Array, tolerance: float) -> float:
+    if not want.size:
+        return 0.0
+    kind = np.complex128 if want.dtype.kind == "c" else np.float64
+    difference = np.abs(want.astype(kind) - have.astype(kind))
+    largest = float(difference.max())
+    allowed = tolerance * (1 + float(np.abs(want.astype(kind)).max()))
+    if not largest <= allowed:
+        row = int(np.unravel_index(difference.argmax(), difference.shape)[0]) if difference.ndim else 0
+        raise _failure(
+            signature,
+            f"{alias!r} to differ from the Keras model by {allowed:.2g} at most",
+            f"a difference of {largest:.2g} for sample {row}",
+        )
+    return largest
+
+
+def _close_race(scores: Array, tolerance: float) -> Array:
+    """Rows whose best class is not decided within the tolerance."""
+    best = np.sort(scores.astype(np.float64), axis=-1)
+    return best[:, -1] - best[:, -2] <= 2 * tolerance
+
+
+def _is_float(array: Array) -> bool:
+    return array.dtype.kind in "fc" or str(array.dtype) in _COARSE or str(array.dtype).startswith("float8")
+
+
+def _finite(weight: Any) -> bool:
+    array = np.asarray(weight)
+    return not _is_float(array) or bool(np.all(np.isfinite(array)))
+
+
+def _failure(signature: str, expected: str, received: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"The served answers of {signature!r} are not those of the Keras model: expected {expected}. Received: "
+        f"{received}. A model that is random or keeps state at inference cannot be proven."
+    )

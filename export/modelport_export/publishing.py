@@ -1,0 +1,240 @@
+"""`publish` and `export`: describe → write → prove → commit. Nothing is visible before the last step."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import modelport
+from modelport import manifest as manifests
+from modelport.errors import AlreadyExists, from_os_error
+from modelport.manifest import Manifest
+from modelport.repository import Repository, check_name
+from modelport.staging import Published
+from modelport_export import gate as gates
+from modelport_export import report, sources, usage, versions
+from modelport_export.gate import Gate
+from modelport_export.images import ImageInput
+from modelport_export.signatures import Array
+from modelport_export.sources import Source
+from modelport_export.versions import Version
+
+
+def publish(
+    model: Any,
+    *,
+    name: str,
+    repository: Repository | Path | str,
+    samples: Mapping[str, Array] | None = None,
+    image: ImageInput | None = None,
+    labels: Sequence[str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    input_signature: Any = None,
+    gate: Gate | None = None,
+    allow_lambda: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Published:
+    """Publish a model as the next version, once it is proven.
+
+    Args:
+        model: a Keras model, or the path of a `.keras` file, run folder or SavedModel folder; what is given below
+            overrides what a run folder says.
+        name: the model's in the repository.
+        repository: the folder of models.
+        samples: input name → array of raw inputs, one row each, from held-out data; None for random ones.
+        image: what an image classifier was trained on; its signatures then take pixels and files.
+        labels: one for each class, with `image` only.
+        metrics: on held-out data, for the manifest and for the comparison with the newest version.
+        data: source and fingerprint of the training data, for the manifest.
+        training: configuration of the training, for the manifest.
+        input_signature: name → tf.TensorSpec, for a subclassed model or to free a dimension.
+        gate: bounds that the version must keep.
+        allow_lambda: publish Lambda layers, and load them from a file.
+        progress: called with a few words at the beginning of each step.
+
+    Returns:
+        The version; `new` is False when the newest one has equal content, which is then left as it is.
+
+    Raises:
+        ModelportError: it cannot be served, or was not proven; the repository is as it was before.
+    """
+    check_name(name)
+    repository = repository if isinstance(repository, Repository) else Repository(repository)
+    given = {"image": image, "labels": labels, "samples": samples, "metrics": metrics, "data": data}
+    source = _source(model, allow_lambda, **given, training=training)
+    steps = _Steps(progress)
+    with _workspace() as workspace:
+        with steps.step("describe"):
+            version = versions.describe(source, workspace, input_signature, allow_lambda)
+        newest = repository.newest_manifest(name)
+        if newest is not None and newest.content_digest == version.content_digest:
+            return Published(name, newest.version, repository.version_path(name, newest.version), new=False)
+        with repository.stage(name) as staging:
+            manifest = _fill(staging.path, name, source, version, newest, gate, steps)
+            return staging.commit(manifest)
+
+
+def export(
+    model: Any,
+    to: Path | str,
+    *,
+    samples: Mapping[str, Array] | None = None,
+    image: ImageInput | None = None,
+    labels: Sequence[str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    input_signature: Any = None,
+    gate: Gate | None = None,
+    allow_lambda: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Write a proven SavedModel folder outside a repository; the arguments are those of `publish`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AlreadyExists: there is something at `to` already.
+        ModelportError: it cannot be served, or was not proven; nothing is left at `to`.
+    """
+    to = Path(to).absolute()
+    _refuse_existing(to)
+    source = _source(model, allow_lambda, image=image, labels=labels, samples=samples, metrics=metrics)
+    steps = _Steps(progress)
+    staged = to.with_name(f".{to.name}-{secrets.token_hex(4)}")
+    with _workspace() as workspace:
+        with steps.step("describe"):
+            version = versions.describe(source, workspace, input_signature, allow_lambda)
+        try:
+            staged.mkdir(parents=True)
+            manifest = _fill(staged, to.name, source, version, None, gate, steps)
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            manifest = dataclasses.replace(manifest, created=created, files=manifests.digest_files(staged))
+            (staged / manifests.RELATIVE_PATH).write_text(manifest.to_json(), "utf-8")
+            _refuse_existing(to)
+            staged.rename(to)
+        except OSError as error:
+            raise from_os_error(error, "write the SavedModel folder", to) from error
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    return to
+
+
+def _source(model: Any, allow_lambda: bool, **given: Any) -> Source:
+    """The source, with what the caller gave in place of what the source says."""
+    if isinstance(model, Source):
+        source = model
+    elif isinstance(model, str | Path):
+        source = sources.load(model, allow_lambda=allow_lambda)
+    else:
+        source = Source(model)
+    return dataclasses.replace(source, **{key: value for key, value in given.items() if value is not None})
+
+
+def _fill(
+    folder: Path,
+    name: str,
+    source: Source,
+    version: Version,
+    newest: Manifest | None,
+    gate: Gate | None,
+    steps: _Steps,
+) -> Manifest:
+    """Write the version into the folder and prove it there; its manifest, but for what the commit fills in."""
+    with steps.step("write"):
+        version.write(folder, name)
+        (folder / usage.REQUEST).parent.mkdir(exist_ok=True)
+        signatures = {key: signature.to_dict() for key, signature in version.signatures.items()}
+        request = usage.rest_request(version.signatures, version.feeds)
+        if request is not None:
+            (folder / usage.REQUEST).write_text(request + "\n", "utf-8")
+    with steps.step("prove"):
+        figures = version.prove(folder, name)
+    notes = list(version.notes)
+    if version.feeds and request is None:
+        notes.append("REST cannot carry a dtype of its signature: it answers over gRPC only.")
+    rows = len(next(iter(next(iter(version.feeds.values())).values()))) if version.feeds else 0
+    metrics = {key: float(value) for key, value in source.metrics.items()}
+    proof = {
+        "verdict": "proven",
+        "notes": notes,
+        "samples": f"{rows} {'random' if source.samples is None else 'real'}",
+        "metrics": gates.compare_metrics(metrics, newest.metrics if newest is not None else {}),
+        "seconds": steps.seconds,
+        **figures,
+    }
+    if gate is not None:
+        gates.check(gate, proof)
+    manifest = Manifest(
+        model=name,
+        content_digest=version.content_digest,
+        signatures=signatures,
+        metrics=metrics,
+        data=dict(source.data),
+        training=dict(source.training),
+        environment={
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "modelport": modelport.__version__,
+        },
+        source_revision=_revision(),
+        proof=proof,
+    )
+    (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
+    return manifest
+
+
+class _Steps:
+    """Tells the progress and keeps the seconds of each step."""
+
+    def __init__(self, progress: Callable[[str], None] | None) -> None:
+        self._progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if self._progress is not None:
+            self._progress(name)
+        begin = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begin
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
+        yield Path(folder)
+
+
+def _refuse_existing(to: Path) -> None:
+    if to.exists() or to.is_symlink():
+        raise AlreadyExists(
+            f"Expected a folder that is not there yet, because nothing is overwritten. Received: {str(to)!r}"
+        )
+
+
+def _revision() -> str | None:
+    """The commit of the working folder, if it is in a git checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    try:
+        done = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

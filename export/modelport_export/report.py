@@ -1,0 +1,63 @@
+"""`assets.extra/report.md`: the verdict and the figures of a version's proof, for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelport.manifest import Manifest
+
+RELATIVE_PATH = Path("assets.extra") / "report.md"
+
+
+def render(manifest: Manifest) -> str:
+    """The report in Markdown, from a manifest whose `proof` is filled in."""
+    return "\n".join(_lines(manifest)) + "\n"
+
+
+def _lines(manifest: Manifest) -> Iterator[str]:
+    proof = manifest.proof
+    yield f"# {manifest.model}: {proof['verdict']}"
+    yield ""
+    yield f"Content {manifest.content_digest[:16]}. Loaded by a server in a fresh process and asked over gRPC."
+    for note in proof["notes"]:
+        yield f"- {note}"
+    yield from _table("Signatures", ("signature", "", "name", "dtype", "shape"), signature_rows(manifest))
+    rows = [
+        (signature, alias, f"{error:.2g}", f"{figures['tolerance']:.0e}")
+        for signature, figures in proof["parity"].items()
+        for alias, error in figures["max_abs_error"].items()
+    ]
+    title = f"Answers compared with the Keras model on {proof['samples']} samples"
+    yield from _table(title, ("signature", "output", "largest difference", "tolerance"), rows)
+    latency, resident = proof["latency_ms"], proof["resident_mib"]
+    measured = [("seconds to start and load", f"{proof['start_seconds']:.2f}")]
+    if resident is not None:
+        measured.append(("resident memory of the server, MiB", f"{resident:.0f}"))
+    if latency:
+        measured.append((f"latency of {latency['calls']} single calls, p50 ms", f"{latency['p50']:.2f}"))
+        measured.append(("p99 ms", f"{latency['p99']:.2f}"))
+    yield from _table("Measured", ("figure", "value"), measured)
+    metrics = [(name, f"{value:.6g}") for name, value in manifest.metrics.items()]
+    yield from _table("Metrics on held-out data", ("metric", "value"), metrics)
+    compared = [
+        (n, f"{m['value']:.6g}", f"{m['parent']:.6g}", f"{m['regression']:+.3g}") for n, m in proof["metrics"].items()
+    ]
+    yield from _table("Compared with the newest version", ("metric", "this", "newest", "worse by"), compared)
+
+
+def signature_rows(manifest: Manifest) -> Iterator[tuple[str, ...]]:
+    """Signature, input or output, alias, dtype and shape of every tensor."""
+    for name, signature in manifest.signatures.items():
+        for side, aliases in signature.items():
+            for alias, spec in aliases.items():
+                yield (name, side[:-1], alias, spec["dtype"], str(spec["shape"]))
+
+
+def _table(title: str, header: tuple[str, ...], rows: object) -> Iterator[str]:
+    cells = list(rows)  # type: ignore[call-overload]
+    if not cells:
+        return
+    yield from ("", f"## {title}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}")
+    for row in cells:
+        yield f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |"

@@ -1,0 +1,187 @@
+"""Where a model comes from: memory, a `.keras` file, a training run's folder, or a SavedModel folder.
+
+run/
+├── run.json        recipe, labels, image, metrics, dataset, settings
+├── model.keras
+└── samples.npz     raw held-out inputs by name, and `label` or `target_*`, which are no inputs
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, from_os_error
+from modelport_export.images import ImageInput
+from modelport_export.signatures import Array
+
+_KINDS = "a .keras file, a run folder with run.json, or a SavedModel folder with saved_model.pb"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model and what is known about it; `model` is a Keras model, or the path of a SavedModel folder."""
+
+    model: Any
+    image: ImageInput | None = None
+    labels: Sequence[str] | None = None
+    samples: Mapping[str, Array] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load(
+    path: Path | str, *, imports: Sequence[str] = (), allow_lambda: bool = False, allow_h5: bool = False
+) -> Source:
+    """Load what is to be published.
+
+    Args:
+        path: of a file or folder, see above.
+        imports: modules that register the custom classes of a `.keras` file.
+        allow_lambda: load Lambda layers, whose Python code then runs in this process.
+        allow_h5: load `.h5` files, which Keras reads without its safe mode.
+
+    Raises:
+        NotFound: the path or a file in it is missing.
+        PermissionDenied: a Lambda layer or `.h5` file that was not allowed by name.
+        FailedPrecondition: a custom class or module that is not there.
+        DataLoss: a file that cannot be read.
+    """
+    path = Path(path)
+    for module in imports:
+        _import(module, "--import")
+    if not path.exists():
+        raise NotFound(f"Expected {_KINDS}. Received: {str(path)!r}, which does not exist.")
+    if (path / "saved_model.pb").is_file():
+        return Source(path)
+    if (path / "run.json").is_file():
+        return _load_run(path, allow_lambda)
+    if path.suffix in (".h5", ".hdf5"):
+        if not allow_h5:
+            raise PermissionDenied(
+                f"Expected a .keras file: .h5 files are read without Keras' safe mode and may run code. Received: "
+                f"{str(path)!r}. Convert it with keras.saving.load_model(…).save('model.keras'), or pass --allow-h5 if "
+                "you trust where it is from."
+            )
+        return Source(_load_keras(path, allow_lambda))
+    if path.suffix == ".keras":
+        return Source(_load_keras(path, allow_lambda))
+    raise InvalidArgument(f"Expected {_KINDS}. Received: {str(path)!r}")
+
+
+def _load_run(folder: Path, allow_lambda: bool) -> Source:
+    run = _read_json(folder / "run.json")
+    if run.get("finished") is False:
+        raise FailedPrecondition(
+            f"Expected a finished run. Received: {str(folder)!r}, whose training was interrupted. Resume it first."
+        )
+    if run.get("recipe"):
+        _import(run["recipe"], f"the recipe of {str(folder)!r}")
+    image = ImageInput.from_dict(run["image"]) if run.get("image") else None
+    dataset = run.get("dataset") or {}
+    settings = run.get("settings") or {}
+    return Source(
+        model=_load_keras(folder / "model.keras", allow_lambda),
+        image=image,
+        labels=run.get("labels") or None if image is not None else None,
+        samples=_load_samples(folder / "samples.npz", image),
+        metrics=run.get("metrics") or {},
+        data=dataset if isinstance(dataset, Mapping) else {"dataset": dataset},
+        training={"recipe": run.get("recipe"), **settings},
+    )
+
+
+def _load_samples(path: Path, image: ImageInput | None) -> dict[str, Array] | None:
+    if not path.is_file():
+        return None
+    arrays = read_npz(path)
+    if image is not None:
+        return {name: array for name, array in arrays.items() if name == "image"}
+    return {name: array for name, array in arrays.items() if name != "label" and not name.startswith("target_")}
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """All arrays of an `.npz` file, without running code from it.
+
+    Raises:
+        NotFound, PermissionDenied, …: the file cannot be opened.
+        DataLoss: it is no `.npz`, or holds Python objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise from_os_error(error, "read the samples", path) from error
+    except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataLoss(
+            f"Expected samples as np.savez writes them, without Python objects. Received: {str(path)!r} ({error})"
+        ) from error
+
+
+def _load_keras(path: Path, allow_lambda: bool) -> Any:
+    if not path.is_file():
+        raise NotFound(f"Expected a saved Keras model. Received: {str(path)!r}, which is no file.")
+    try:
+        # Without its optimizer and losses, which serving does not need and which may be custom classes too.
+        return keras.saving.load_model(path, compile=False, safe_mode=not allow_lambda)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataLoss(f"Expected a Keras model file in {str(path)!r}; it cannot be read: {error}") from error
+    except Exception as error:  # custom classes run here, and Keras wraps what they raise
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: Exception) -> Exception:
+    text = str(error)
+    missing = re.search(r"Could not locate (?:class|function) '([^']+)'", text)
+    if missing:
+        return FailedPrecondition(
+            f"{str(path)!r} was saved with the custom class {missing[1]!r}, which this process does not know. Put "
+            f"@keras.saving.register_keras_serializable() above 'class {missing[1]}', and import its module first: "
+            "--import my.module (or import it before calling publish)."
+        )
+    if "Lambda" in text and ("safe_mode" in text or "unsafe" in text):
+        return PermissionDenied(lambda_text(f"a Lambda layer in {str(path)!r}"))
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        return DataLoss(f"Expected a Keras model file in {str(path)!r}; it is no .keras archive, or was cut short.")
+    return FailedPrecondition(f"Keras cannot load {str(path)!r} ({type(error).__name__}): {text}")
+
+
+def lambda_text(received: str) -> str:
+    """The refusal of a Lambda layer."""
+    return (
+        "Expected a model without Lambda layers, which carry Python code that runs when the file is loaded. Received: "
+        f"{received}. Write it as a layer class with @keras.saving.register_keras_serializable(), or pass "
+        "--allow-lambda (allow_lambda=True) if you trust where it is from."
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise from_os_error(error, "read", path) from error
+    except ValueError as error:
+        raise DataLoss(f"Expected JSON in {str(path)!r}; it cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise DataLoss(f"Expected a JSON object in {str(path)!r}. Received: {type(found).__name__}")
+    return found
+
+
+def _import(module: str, why: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # the user's module runs here
+        raise FailedPrecondition(
+            f"Expected to import {module!r}, named by {why}, because custom classes are registered by it. Received "
+            f"{type(error).__name__}: {error}. Is its folder on PYTHONPATH?"
+        ) from error
