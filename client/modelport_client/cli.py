@@ -58,8 +58,11 @@ def status_main(argv: Sequence[str]) -> int:
     """`modelport status MODEL`; exit code 1 when no version is available."""
     parser = _parser("status", "The versions of a model and their states. Exit code 1 when none is available.")
     _add_version(parser)
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="first wait until a version is available")
     options = parser.parse_args(argv)
     with Client(options.server, timeout=options.timeout) as client:
+        if options.wait is not None:
+            client.wait_until_available(options.model, options.version, options.wait)
         states = client.status(options.model, version=options.version)
     if options.json:
         _print_json(

@@ -1,1 +1,1 @@
-"""One model a file."""
+"""One model a file. The name of a built-in recipe is the name of its module here."""

@@ -1,0 +1,83 @@
+"""docker-compose.yml as Compose reads it; nothing is started here."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+COMPOSE = Path(sys.executable).with_name("docker-compose")
+
+
+def config(*arguments: str, **environment: str) -> dict:
+    result = subprocess.run(
+        [str(COMPOSE), "--project-directory", str(ROOT), *arguments, "config", "--format", "json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_compose_accepts_the_file():
+    services = config("--profile", "query")["services"]
+    assert set(services) == {"train", "serving", "query"}
+
+
+def test_the_server_matches_our_tensorflow():
+    tag = config()["services"]["serving"]["image"].partition(":")[2]
+    constraints = (ROOT / "constraints.txt").read_text()
+    tensorflow = re.search(r"^tensorflow_cpu==(\S+)$", constraints, re.MULTILINE)[1]
+    assert tag == tensorflow
+
+
+def test_the_image_can_be_replaced():
+    assert config(SERVING_IMAGE="local/serving:1")["services"]["serving"]["image"] == "local/serving:1"
+
+
+def test_the_server_reads_the_same_files_as_ours(tmp_path):
+    from modelport import serverconfig
+    from modelport_serving import flags
+
+    serving = config()["services"]["serving"]
+    folder = next(v["source"] for v in serving["volumes"] if v["target"] == "/config")
+    models = serverconfig.parse_models(serverconfig.read(Path(folder) / "models.config"))
+    assert [model.name for model in models.models] == ["digits"]
+    serverconfig.parse_batching(serverconfig.read(Path(folder) / "batching.config"))
+    assert serverconfig.parse_monitoring(serverconfig.read(Path(folder) / "monitoring.config")).enable
+    assert flags.parse(serving["command"]).model_config_file == "/config/models.config"
+
+
+def test_ports_are_on_loopback_and_mounts_read_only():
+    serving = config()["services"]["serving"]
+    assert {port["host_ip"] for port in serving["ports"]} == {"127.0.0.1"}
+    assert all(volume["read_only"] for volume in serving["volumes"])
+
+
+@pytest.mark.parametrize("service", ["train", "query"])
+def test_the_jobs_run_commands_that_exist(service):
+    from modelport.__main__ import SUBCOMMANDS
+
+    words = " ".join(map(str, config("--profile", "query")["services"][service]["command"]))
+    entry = config("--profile", "query")["services"][service]["entrypoint"]
+    found = re.findall(r"modelport (\w+)", words) or [words.split()[0]]
+    assert entry[0] in ("sh", "modelport")
+    assert set(found) <= set(SUBCOMMANDS)
+
+
+def test_the_version_stands_in_one_place():
+    from modelport import __version__
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    images = {config("--profile", "query")["services"][name]["image"] for name in ("train", "query")}
+    assert __version__ == project
+    assert images == {f"modelport:{project}"}

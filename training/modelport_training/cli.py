@@ -1,0 +1,105 @@
+"""`modelport train`: options in, a run folder out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelport.errors import InvalidArgument, ModelportError
+from modelport_training import recipe as recipes
+from modelport_training.settings import Settings
+
+_KINDS = {"epochs": int, "batch_size": int, "learning_rate": float, "seed": int, "patience": int, "output": Path}
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; the options are the fields of `Settings`, and `json`. Exits with 2 when it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="modelport train",
+        description="Train a model. Leaves a folder: model.keras, run.json, samples.npz, learning_curve.png, logs/.",
+        epilog=f"Built-in recipes: {', '.join(recipes.names())}. Your own is a module: see modelport_training.recipe.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a built-in recipe, or the dotted name of a module")
+    parser.add_argument("--recipe", dest="recipe_option", metavar="RECIPE", help="the same as an option")
+    for field in dataclasses.fields(Settings):
+        if field.name == "recipe":
+            continue
+        if field.default is False:
+            parser.add_argument(f"--{field.name}", action="store_true", help=field.metadata["help"])
+        else:
+            told = field.metadata["help"] + (f" (default: {field.default})" if field.default is not None else "")
+            kind = _KINDS.get(field.name, str)
+            parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar=_metavar(kind), help=told)
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON on stdout, the progress on stderr"
+    )
+    options = parser.parse_args(argv)
+    if (options.recipe is None) == (options.recipe_option is None):
+        parser.error(f"expected one recipe, RECIPE or --recipe; built in are {', '.join(recipes.names())}")
+    options.recipe = options.recipe or options.recipe_option
+    return options
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train; returns 0 when done, 1 when it failed, 2 when an option is wrong."""
+    options = parse(argv)
+    try:
+        settings = Settings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)})
+    except InvalidArgument as error:
+        print(f"modelport train: {error.message}", file=sys.stderr)
+        return 2
+    with _quiet_import():
+        from modelport_training.fit import train
+    try:
+        trained = train(settings, stream=sys.stderr if options.json else sys.stdout)
+    except ModelportError as error:
+        print(f"modelport train: {error.message}", file=sys.stderr)
+        return 1
+    if options.json:
+        result: dict[str, Any] = {
+            "folder": str(trained.folder),
+            "model": str(trained.folder / "model.keras"),
+            "metrics": dict(trained.metrics),
+            "epochs": len(trained.history),
+            "settings": dict(trained.settings),
+            "data": dict(trained.data),
+        }
+        print(json.dumps(result, indent=2))
+    else:
+        print(f"Curves: tensorboard --logdir {trained.folder / 'logs'}")
+    return 0
+
+
+def _metavar(kind: type) -> str:
+    return {int: "N", float: "X", Path: "FOLDER"}.get(kind, "NAME")
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Keep TensorFlow's notes on this machine's processor off the screen.
+
+    Some are written before TensorFlow reads the log level, straight to the file descriptor.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""The run folder: what a training leaves behind, and the only thing that the exporter reads of it.
+
+runs/sequential-digits/
+├── run.json              settings, data, metrics, history, labels, versions; "finished" when all of it is there
+├── model.keras           the model as of its best epoch
+├── samples.npz           raw held-out inputs by name, and `label` or `target_*`
+├── learning_curve.png
+├── logs/                 for TensorBoard
+└── checkpoint/           where an unfinished run stands; removed when it is finished
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelport.errors import AlreadyExists, DataLoss, FailedPrecondition, from_os_error
+from modelport_training.aside import write_aside
+from modelport_training.settings import Plan, Settings, differences
+
+SCHEMA = 1
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths in a run folder, and its record."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The trained model."""
+        return self.path / "model.keras"
+
+    @property
+    def samples(self) -> Path:
+        """Raw held-out examples."""
+        return self.path / "samples.npz"
+
+    @property
+    def curve(self) -> Path:
+        """The learning curve."""
+        return self.path / "learning_curve.png"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's folder."""
+        return self.path / "logs"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoint" / "newest.npz"
+
+    @property
+    def record(self) -> Path:
+        """`run.json`."""
+        return self.path / "run.json"
+
+    def read_record(self) -> Record | None:
+        """What `run.json` says, or None when there is none.
+
+        Raises:
+            DataLoss: it is no record of a run.
+        """
+        try:
+            record = json.loads(self.record.read_text("utf-8"))
+            if record["schema"] != SCHEMA:
+                raise DataLoss(f"Expected schema {SCHEMA} in {str(self.record)!r}. Received: {record['schema']!r}.")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise from_os_error(error, "read", self.record) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataLoss(
+                f"Expected the record of a run in {str(self.record)!r}; it cannot be read: {error!r}."
+            ) from error
+        return record
+
+    def write_record(self, record: Record) -> None:
+        """Replace `run.json`."""
+        text = json.dumps({"schema": SCHEMA, **record}, indent=2) + "\n"
+        write_aside(self.record, lambda aside: aside.write_text(text, "utf-8"))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder and hold it; the lock goes when its holder dies, however it dies.
+
+        Raises:
+            FailedPrecondition: another process trains in it.
+            PermissionDenied, …: it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise from_os_error(error, "make the run folder", self.path) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FailedPrecondition(
+                    f"Expected {str(self.path)!r} to be free; another process trains in it. Give another output."
+                ) from error
+            yield
+        finally:
+            os.close(handle)
+
+    def begin(self, settings: Settings, plan: Plan, fingerprint: str) -> Record | None:
+        """Decide what becomes of an earlier run in the folder, before anything is written.
+
+        Returns:
+            The record of the run to go on with, finished or not; None when there is none, or none any more.
+
+        Raises:
+            AlreadyExists: there is a run, and neither `resume` nor `overwrite` is set.
+            FailedPrecondition: the run to resume had other settings or data, or the folder holds something else.
+        """
+        if settings.overwrite and self.record.exists():
+            self._clear()
+        record = self.read_record()
+        if record is None:
+            strangers = sorted(child.name for child in self.path.iterdir() if not child.name.startswith("."))
+            if strangers:
+                raise FailedPrecondition(
+                    f"Expected an empty folder or a run in {str(self.path)!r}. Received: a folder with "
+                    f"{', '.join(strangers[:3])} and no run.json. Give another output."
+                )
+            return None
+        if not settings.resume:
+            done = "a finished run" if record["finished"] else "an unfinished run"
+            way = "overwrite replaces it" if record["finished"] else "resume goes on with it, overwrite replaces it"
+            raise AlreadyExists(f"Expected no run in {str(self.path)!r}. Received: {done}; {way}.")
+        _check_same(self.path, record, plan, fingerprint)
+        return record
+
+    def _clear(self) -> None:
+        for folder in (self.logs, self.checkpoint.parent):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in (self.model, self.samples, self.curve, self.record):  # the record last: it marks the folder as ours
+            path.unlink(missing_ok=True)
+
+
+def _check_same(path: Path, record: Record, plan: Plan, fingerprint: str) -> None:
+    differing = differences(record["settings"], plan)
+    if record["dataset"]["fingerprint"] != fingerprint:
+        differing.append(f"the data had the fingerprint {record['dataset']['fingerprint']} and have {fingerprint}")
+    if differing:
+        raise FailedPrecondition(
+            f"Expected the settings and data of the run in {str(path)!r}, so that it ends as it would have. Received: "
+            f"{'; '.join(differing)}. Give the same settings, or another output, or overwrite."
+        )

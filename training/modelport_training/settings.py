@@ -1,0 +1,83 @@
+"""What can be set about a training; the fields are the options of `modelport train`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelport.errors import InvalidArgument
+from modelport_training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All settings that decide the weights; a run is resumed with an equal plan only."""
+
+    recipe: str  # the full name of its module
+    dataset: str
+    epochs: int
+    batch_size: int
+    learning_rate: float | None  # None: that of the model's own optimizer
+    seed: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one training, as a user gives them; None stands for the recipe's default.
+
+    Raises:
+        InvalidArgument: a number is out of its range, or `resume` and `overwrite` are both set.
+    """
+
+    recipe: str
+    dataset: str = field(default="digits", metadata={"help": "digits, mnist, fashion_mnist or tfds:NAME"})
+    epochs: int | None = field(
+        default=None, metadata={"help": "passes over the training data, at most (default: the recipe's)"}
+    )
+    batch_size: int | None = field(default=None, metadata={"help": "examples a step (default: the recipe's)"})
+    learning_rate: float | None = field(default=None, metadata={"help": "of the optimizer (default: the recipe's)"})
+    seed: int = field(default=0, metadata={"help": "of the weights, the order of the examples and dropout"})
+    patience: int = field(
+        default=5, metadata={"help": "stop after so many epochs without a better validation loss; 0: never"}
+    )
+    output: Path | None = field(default=None, metadata={"help": "the run folder (default: runs/RECIPE-DATASET)"})
+    resume: bool = field(
+        default=False, metadata={"help": "go on where a killed run of the same settings stopped, if there is one"}
+    )
+    overwrite: bool = field(default=False, metadata={"help": "replace the run that is in the folder"})
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("patience", 0)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not least <= value < 2**31):
+                raise InvalidArgument(f"Expected {name} as a whole number from {least}. Received: {value!r}.")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise InvalidArgument(f"Expected learning_rate as a number above 0. Received: {self.learning_rate!r}.")
+        if self.resume and self.overwrite:
+            raise InvalidArgument("Expected resume or overwrite. Received: both; resume keeps what overwrite removes.")
+
+    def plan(self, recipe: Recipe) -> Plan:
+        """With the recipe's defaults for what was left open; an own `load_data` takes the place of the dataset."""
+        return Plan(
+            recipe=recipe.module,
+            dataset=self.dataset if recipe.load_data is None else f"{recipe.module}.load_data",
+            epochs=recipe.epochs if self.epochs is None else self.epochs,
+            batch_size=recipe.batch_size if self.batch_size is None else self.batch_size,
+            learning_rate=recipe.learning_rate if self.learning_rate is None else self.learning_rate,
+            seed=self.seed,
+            patience=self.patience,
+        )
+
+    def folder(self, recipe: Recipe) -> Path:
+        """The run folder: `output`, or one below `runs` that is named for recipe and dataset."""
+        dataset = "own" if recipe.load_data else self.dataset
+        return self.output or Path("runs") / re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{dataset}")
+
+
+def differences(then: dict[str, object], plan: Plan) -> list[str]:
+    """How the recorded settings of an earlier run differ from a plan, one phrase a setting."""
+    now = dataclasses.asdict(plan)
+    return [f"{name} was {then.get(name)!r} and is {now[name]!r}" for name in now if then.get(name) != now[name]]

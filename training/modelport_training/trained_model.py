@@ -1,0 +1,109 @@
+"""A trained model with what is known about it: the bridge from training to export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from modelport.errors import DataLoss, FailedPrecondition
+from modelport_export.images import ImageInput
+from modelport_training.datasets.dataset import Array
+from modelport_training.recipe import load_recipe
+from modelport_training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from modelport.staging import Published
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a training gives.
+
+    Args:
+        model: the Keras model, with the weights of its best epoch.
+        folder: the run folder, where all of this lies too.
+        metrics: on the held-out split, by Keras' names.
+        history: one mapping an epoch, of training and (`val_`) validation values.
+        labels: the class names.
+        image: how raw images become the model's input; None for a model that takes its raw inputs by name.
+        samples: raw held-out inputs by name, `image` uint8 (n, 28, 28) of an image classifier; n is 64 or less.
+        targets: their `label`, or `target_*` by output.
+        data: name, source, licence, fingerprint and sizes of the dataset.
+        settings: those that decided the weights.
+    """
+
+    model: Any
+    folder: Path
+    metrics: Mapping[str, float]
+    history: Sequence[Mapping[str, float]]
+    labels: tuple[str, ...]
+    image: ImageInput | None
+    samples: Mapping[str, Array]
+    targets: Mapping[str, Array]
+    data: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainedModel:
+        """Read a finished run.
+
+        Raises:
+            FailedPrecondition: there is no finished run in the folder.
+            DataLoss: one of its files is missing or cannot be read.
+        """
+        run = RunFolder(folder)
+        record = run.read_record()
+        if record is None or not record["finished"]:
+            state = "an unfinished run; resume it" if record else "no run"
+            raise FailedPrecondition(f"Expected a finished run in {str(folder)!r}. Received: {state}.")
+        load_recipe(record["recipe"])  # registers its own layers
+        try:
+            model = keras.models.load_model(run.model)
+            with run.samples.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+        except (OSError, ValueError) as error:
+            raise DataLoss(f"Expected the files of a finished run in {str(folder)!r}: {error}") from error
+        return cls(
+            model=model,
+            folder=folder,
+            metrics=record["metrics"],
+            history=record["history"],
+            labels=tuple(record["labels"]),
+            image=ImageInput.from_dict(record["image"]) if record["image"] else None,
+            samples={name: array for name, array in arrays.items() if not _is_target(name)},
+            targets={name: array for name, array in arrays.items() if _is_target(name)},
+            data=record["dataset"],
+            settings=record["settings"],
+        )
+
+    def publish(self, repository: Path, name: str, **options: Any) -> Published:
+        """Export the model, prove it, and publish it as the next version of `name`.
+
+        Args:
+            repository: the model repository.
+            name: of the model in it.
+            **options: further keywords of `modelport_export.publish`.
+        """
+        from modelport_export import publish
+
+        return publish(
+            self.model,
+            name=name,
+            repository=repository,
+            samples=self.samples,
+            image=self.image,
+            labels=self.labels if self.image is not None else None,  # only an image classifier answers with labels
+            metrics=self.metrics,
+            data=self.data,
+            training=self.settings,
+            **options,
+        )
+
+
+def _is_target(name: str) -> bool:
+    return name == "label" or name.startswith("target_")
