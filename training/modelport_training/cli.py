@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from modelport.errors import InvalidArgument, ModelportError
+from modelport.quiet import native_notes_held_back
 from modelport_training import recipe as recipes
 from modelport_training.settings import Settings
 
@@ -56,7 +56,8 @@ def main(argv: Sequence[str]) -> int:
     except InvalidArgument as error:
         print(f"modelport train: {error.message}", file=sys.stderr)
         return 2
-    with _quiet_import():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with native_notes_held_back():
         from modelport_training.fit import train
     try:
         trained = train(settings, stream=sys.stderr if options.json else sys.stdout)
@@ -80,25 +81,6 @@ def main(argv: Sequence[str]) -> int:
 
 def _metavar(kind: type) -> str:
     return {int: "N", float: "X", Path: "FOLDER"}.get(kind, "NAME")
-
-
-@contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Keep TensorFlow's notes on this machine's processor off the screen.
-
-    Some are written before TensorFlow reads the log level, straight to the file descriptor.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 if __name__ == "__main__":
