@@ -73,9 +73,8 @@ def decode(proto: messages.TensorProto) -> Array:
             or malformed packed values.
         ResourceExhausted: a few values stand for more than 2 GiB.
     """
-    row = dtypes.by_number(proto.dtype)
-    shape = shape_of(proto.tensor_shape)
-    size = math.prod(shape)
+    row = dtypes.BY_NUMBER.get(proto.dtype) or dtypes.by_number(proto.dtype)
+    shape, size = _shape_and_size(proto.tensor_shape.SerializeToString())
     length = size * row.numpy.itemsize
     if length > MAX_BYTES:
         raise ResourceExhausted(f"Expected a tensor of at most {MAX_BYTES} bytes; received the shape {list(shape)}.")
@@ -123,19 +122,19 @@ def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
     Raises:
         InvalidArgument: a negative dimension.
     """
-    return _shape_of(proto.SerializeToString())
+    return _shape_and_size(proto.SerializeToString())[0]
 
 
 @lru_cache(maxsize=4096)
-def _shape_of(data: bytes) -> tuple[int, ...]:
+def _shape_and_size(data: bytes) -> tuple[tuple[int, ...], int]:
     """Servers see few shapes many times, and walking the dimensions costs more than decoding a small tensor."""
     proto = messages.TensorShapeProto.FromString(data)
     if proto.unknown_rank:
-        return ()
+        return (), 1
     shape = tuple(dim.size for dim in proto.dim)
     if shape and min(shape) < 0:
         raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
-    return shape
+    return shape, math.prod(shape)
 
 
 def _from_python(value: Any) -> Array:

@@ -15,7 +15,7 @@ from modelport.manifest import Manifest
 from modelport_export.signatures import REST_DTYPES, SERVE_IMAGE_BYTES, SERVING_DEFAULT, Array, Signature
 
 REQUEST = Path("assets.extra") / "request.json"
-_LONGEST_LINE = 1500
+_LONGEST_LINE = 200  # beyond it the request is read from the file
 
 
 def rest_request(signatures: Mapping[str, Signature], feeds: Mapping[str, Mapping[str, Array]]) -> str | None:
