@@ -29,7 +29,7 @@ SERVING_FLOORS = [
     {"servable"},
     {"manager"},
     {"core", "execution"},
-    {"dataplane"},
+    {"dataplane", "example_inference"},
     {"grpc_api", "rest_api"},
     {"server"},
     {"ready"},

@@ -6,21 +6,25 @@ The order of checks and the texts are the real server's (`predict_impl.cc`, `pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from modelport import tensors
-from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.errors import FailedPrecondition, Internal, InvalidArgument, ModelportError, NotFound
 from modelport.wire import messages
 from modelport_serving.core import ServerCore
 from modelport_serving.servable import Servable, Signature
 from modelport_serving.states import ServableId, VersionStatus
 
 Array = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
 
+PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD = (
+    f"tensorflow/serving/{verb}" for verb in ("predict", "classify", "regress")
+)
 DEFAULT_SIGNATURE = "serving_default"
 
 
@@ -43,47 +47,70 @@ def spec_of(request: _HasSpec) -> messages.ModelSpec:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A checked Predict: what to feed and what to fetch, by tensor names, and the aliases of the fetched."""
+class Run(Generic[T]):
+    """A checked request: what to feed and what to fetch, by tensor names, and what to make of the result."""
 
-    signature: Signature
+    signature: str
     feeds: Mapping[str, Array]
     fetches: Sequence[str]
-    aliases: Sequence[str]
+    finish: Callable[[Sequence[Array]], T]  # arrays in the order of `fetches` -> the answer
 
 
-def plan_predict(servable: Servable, request: messages.PredictRequest) -> Run:
+@dataclass(frozen=True)
+class Rules:
+    """What the server's flags say about requests."""
+
+    check_method_name: bool = False  # --enable_signature_method_name_check
+    tensor_content: bool = False  # --enable_serialization_as_tensor_content
+
+
+def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Rules) -> Run[messages.PredictResponse]:
     """Check a Predict request against a version.
 
     Raises:
         FailedPrecondition: the signature does not exist.
         InvalidArgument: inputs or outputs do not fit it, or a tensor cannot be read.
+        Internal: its method name is checked and is none of the API's.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
     if signature is None:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
+    check_predict_method(signature, rules)
     feeds = _feeds(signature, request.inputs)
-    return _run_of(signature, feeds, _output_aliases(signature, request.output_filter))
+    aliases = _output_aliases(signature, request.output_filter)
+
+    def finish(arrays: Sequence[Array]) -> messages.PredictResponse:
+        response = messages.PredictResponse()
+        for alias, array in zip(aliases, arrays, strict=True):
+            response.outputs.get_or_create(alias).CopyFrom(tensors.encode(array, typed=not rules.tensor_content))
+        fill_spec(response.model_spec, servable, name)
+        return response
+
+    return Run(name, feeds, [signature.outputs[alias].tensor for alias in aliases], finish)
 
 
-def plan_columns(signature: Signature, inputs: Mapping[str, Array]) -> Run:
+def plan_columns(signature: Signature, inputs: Mapping[str, Array]) -> Run[dict[str, Array]]:
     """The run of arrays that were already checked against a signature, by alias; fetches all outputs."""
     feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
-    return _run_of(signature, feeds, list(signature.outputs))
+    fetches = [info.tensor for info in signature.outputs.values()]
+    return Run(signature.name, feeds, fetches, lambda arrays: dict(zip(signature.outputs, arrays, strict=True)))
 
 
-def predict_response(
-    servable: Servable, run: Run, arrays: Iterable[Array], *, typed: bool = True
-) -> messages.PredictResponse:
-    """The answer: typed fields with all values, and the spec with the version that served."""
-    response = messages.PredictResponse()
-    for alias, array in zip(run.aliases, arrays, strict=True):
-        response.outputs.get_or_create(alias).CopyFrom(tensors.encode(array, typed=typed))
-    spec = response.model_spec
-    spec.name, spec.signature_name = servable.id.name, run.signature.name
+def check_predict_method(signature: Signature, rules: Rules) -> None:
+    """Refuse a signature that is not for inference, where the server was told to check."""
+    known = (PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD)
+    if rules.check_method_name and signature.method_name not in known:
+        raise Internal(
+            f"Expected prediction signature method_name to be one of {{{', '.join(known)}}}. "
+            f"Was: {signature.method_name}"
+        )
+
+
+def fill_spec(spec: messages.ModelSpec, servable: Servable, signature: str) -> None:
+    """Say in an answer who gave it."""
+    spec.name, spec.signature_name = servable.id.name, signature
     spec.version.value = servable.id.version
-    return response
 
 
 def metadata(core: ServerCore, request: messages.GetModelMetadataRequest) -> messages.GetModelMetadataResponse:
@@ -140,10 +167,6 @@ def _version_status(version: int, entry: VersionStatus) -> messages.ModelVersion
         state=entry.state,
         status=messages.StatusProto(error_code=entry.code, error_message=entry.message),
     )
-
-
-def _run_of(signature: Signature, feeds: Mapping[str, Array], aliases: Sequence[str]) -> Run:
-    return Run(signature, feeds, [signature.outputs[alias].tensor for alias in aliases], aliases)
 
 
 def _feeds(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> dict[str, Array]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any
+
+import numpy as np
 
 from modelport_serving.manager import Handle
 
-T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Execution:
@@ -22,12 +24,14 @@ class Execution:
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "run")
 
-    async def run(self, handle: Handle, work: Callable[[], T]) -> T:
-        """Run `work` on a thread and give the handle back when it ended, even if nobody waits any more.
+    async def run(
+        self, handle: Handle, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
+    ) -> list[Array]:
+        """Run a version on a thread and give the handle back when it ended, even if nobody waits any more.
 
         When the caller is cancelled before the work began, it never runs.
         """
-        future = self._pool.submit(work)
+        future = self._pool.submit(handle.servable.run, feeds, fetches, deadline)
         future.add_done_callback(lambda _: handle.release())
         return await asyncio.wrap_future(future)
 

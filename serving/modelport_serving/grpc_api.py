@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -14,11 +14,21 @@ from modelport.wire import messages
 from modelport.wire.services import METHODS
 from modelport_serving import dataplane
 from modelport_serving.core import ServerCore
+from modelport_serving.dataplane import Array, Rules, Run, plan_predict
+from modelport_serving.example_inference import (
+    classification_result,
+    plan_classify,
+    plan_multi_inference,
+    plan_regress,
+    regression_result,
+)
 from modelport_serving.execution import Execution
+from modelport_serving.servable import Servable
 
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _MAX_TEXT = 1024  # bytes of an error text, as in the real server
 
+M = TypeVar("M", bound=Message)
 Endpoint = Callable[[Any, float | None], Awaitable[Message]]
 
 
@@ -39,13 +49,18 @@ class GrpcApi(grpc.GenericRpcHandler):
     Args:
         core: gives handles and states.
         execution: runs models.
+        rules: what the flags say about requests.
     """
 
-    def __init__(self, core: ServerCore, execution: Execution) -> None:
+    def __init__(self, core: ServerCore, execution: Execution, rules: Rules) -> None:
         self._core = core
         self._execution = execution
+        self._rules = rules
         endpoints: dict[str, Endpoint] = {
             "Predict": self._predict,
+            "Classify": self._classify,
+            "Regress": self._regress,
+            "MultiInference": self._multi_inference,
             "GetModelMetadata": self._metadata,
             "GetModelStatus": self._status,
         }
@@ -56,15 +71,56 @@ class GrpcApi(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     async def _predict(self, request: messages.PredictRequest, deadline: float | None) -> Message:
-        handle = self._core.handle(dataplane.spec_of(request))
-        servable = handle.servable
+        spec = dataplane.spec_of(request)
+        return await self._infer(spec, deadline, lambda servable: plan_predict(servable, request, self._rules))
+
+    async def _classify(self, request: messages.ClassificationRequest, deadline: float | None) -> Message:
+        spec = dataplane.spec_of(request)
+
+        def plan(servable: Servable) -> Run[Message]:
+            run = plan_classify(servable, spec.signature_name, request.input, self._rules)
+
+            def finish(arrays: Sequence[Array]) -> Message:
+                classified = run.finish(arrays)
+                count = len(next(iter(run.feeds.values())))
+                response = messages.ClassificationResponse(result=classification_result(classified, count))
+                dataplane.fill_spec(response.model_spec, servable, run.signature)
+                return response
+
+            return Run(run.signature, run.feeds, run.fetches, finish)
+
+        return await self._infer(spec, deadline, plan)
+
+    async def _regress(self, request: messages.RegressionRequest, deadline: float | None) -> Message:
+        spec = dataplane.spec_of(request)
+
+        def plan(servable: Servable) -> Run[Message]:
+            run = plan_regress(servable, spec.signature_name, request.input, self._rules)
+
+            def finish(arrays: Sequence[Array]) -> Message:
+                response = messages.RegressionResponse(result=regression_result(run.finish(arrays)))
+                dataplane.fill_spec(response.model_spec, servable, run.signature)
+                return response
+
+            return Run(run.signature, run.feeds, run.fetches, finish)
+
+        return await self._infer(spec, deadline, plan)
+
+    async def _multi_inference(self, request: messages.MultiInferenceRequest, deadline: float | None) -> Message:
+        """The first task's spec chooses the version; no task at all is a spec without a name."""
+        spec = request.tasks[0].model_spec if request.tasks else messages.ModelSpec()
+        return await self._infer(spec, deadline, lambda servable: plan_multi_inference(servable, request, self._rules))
+
+    async def _infer(
+        self, spec: messages.ModelSpec, deadline: float | None, plan: Callable[[Servable], Run[M]]
+    ) -> M:
+        handle = self._core.handle(spec)
         try:
-            run = dataplane.plan_predict(servable, request)
+            run = plan(handle.servable)
         except BaseException:
             handle.release()
             raise
-        arrays = await self._execution.run(handle, lambda: servable.run(run.feeds, run.fetches, deadline))
-        return dataplane.predict_response(servable, run, arrays)
+        return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline))
 
     async def _metadata(self, request: messages.GetModelMetadataRequest, _: float | None) -> Message:
         return dataplane.metadata(self._core, request)

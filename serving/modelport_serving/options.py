@@ -57,6 +57,7 @@ class Options:
     tensorflow_intra_op_parallelism: int = flag(0, "threads within an operation; 0: TensorFlow decides")
     tensorflow_inter_op_parallelism: int = flag(0, "threads between operations; 0: TensorFlow decides")
     run_threads: int = flag(0, "model runs under way at a time; 0: one per core", ours=True)
+    enable_signature_method_name_check: bool = flag(False, "refuse signatures whose method name is not the call's")
     enable_serialization_as_tensor_content: bool = flag(False, "answer Predict with tensor_content")
     # Stopping
     grace_seconds: float = flag(30.0, "how long requests under way may take after SIGTERM", ours=True)

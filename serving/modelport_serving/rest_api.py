@@ -9,16 +9,23 @@ from __future__ import annotations
 import re
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import modelport_serving.rest_json as rest_json
-from modelport.errors import Code, InvalidArgument, ModelportError, Unimplemented
+from modelport.errors import Code, InvalidArgument, ModelportError
 from modelport.wire import messages
 from modelport_serving import dataplane
 from modelport_serving.core import ServerCore
+from modelport_serving.dataplane import Array, Rules, Run
+from modelport_serving.example_inference import plan_classify, plan_regress
 from modelport_serving.execution import Execution
 from modelport_serving.http_protocol import Request, Response, html_page
+from modelport_serving.servable import Servable
+
+T = TypeVar("T")
 
 HTTP_STATUS: dict[Code, int] = {
     Code.OK: 200,
@@ -67,13 +74,17 @@ class RestApi:
         core: gives handles and states.
         execution: runs models.
         limits: bounds on a request.
+        rules: what the flags say about requests.
         cors: add the CORS headers to every answer under /v1/.
     """
 
-    def __init__(self, core: ServerCore, execution: Execution, limits: Limits, *, cors: bool = False) -> None:
+    def __init__(
+        self, core: ServerCore, execution: Execution, limits: Limits, rules: Rules, *, cors: bool = False
+    ) -> None:
         self._core = core
         self._execution = execution
         self._limits = limits
+        self._rules = rules
         self._cors = cors
 
     async def __call__(self, request: Request) -> Response:
@@ -98,13 +109,14 @@ class RestApi:
     async def _route(self, request: Request, path: str) -> bytes:
         if request.method == "POST" and (match := _VERB.fullmatch(path)):
             spec = _spec(*match.groups()[:3])
-            verb = match[4]
-            if verb == "predict":
-                return await self._predict(spec, _body_of(request, self._limits.max_body_bytes))
-            if verb in ("classify", "regress"):
-                raise Unimplemented(
-                    f"Expected :predict. Received: :{verb}, which this server does not answer over REST."
-                )
+            body = _body_of(request, self._limits.max_body_bytes)
+            match match[4]:
+                case "predict":
+                    return await self._predict(spec, body)
+                case "classify":
+                    return await self._classify(spec, body)
+                case "regress":
+                    return await self._regress(spec, body)
         elif request.method == "GET" and (match := _LOOK.fullmatch(path)):
             if match[1] is None or match[1].lower() in ("versions", "labels"):
                 raise InvalidArgument("Missing model name in request.")
@@ -117,25 +129,44 @@ class RestApi:
         raise InvalidArgument(f"Malformed request: {request.method} {path}")
 
     async def _predict(self, spec: messages.ModelSpec, body: bytes) -> bytes:
-        deadline = None if self._limits.timeout_s is None else time.monotonic() + self._limits.timeout_s
         document = rest_json.parse_document(body)
         name = rest_json.signature_name(document)
-        handle = self._core.handle(spec)
-        servable = handle.servable
-        try:
+        row_format = False
+
+        def plan(servable: Servable) -> Run[dict[str, Array]]:
+            nonlocal row_format
             signature = servable.signatures.get(name or dataplane.DEFAULT_SIGNATURE)
             if signature is None:
-                raise InvalidArgument(
-                    f'Serving signature name: "{name or dataplane.DEFAULT_SIGNATURE}" not found in signature def'
-                )
+                wanted = name or dataplane.DEFAULT_SIGNATURE
+                raise InvalidArgument(f'Serving signature name: "{wanted}" not found in signature def')
+            dataplane.check_predict_method(signature, self._rules)
             dtypes = {alias: info.dtype for alias, info in signature.inputs.items()}
             decoded = rest_json.decode_predict(document, name or "DEFAULT", dtypes)
-            run = dataplane.plan_columns(signature, decoded.inputs)
+            row_format = decoded.row_format
+            return dataplane.plan_columns(signature, decoded.inputs)
+
+        outputs = await self._infer(spec, plan)
+        return rest_json.encode_predictions(outputs, row_format)
+
+    async def _classify(self, spec: messages.ModelSpec, body: bytes) -> bytes:
+        name, examples = _examples_of(body, "classify")
+        classified = await self._infer(spec, lambda servable: plan_classify(servable, name, examples, self._rules))
+        return rest_json.encode_classifications(classified.classes, classified.scores)
+
+    async def _regress(self, spec: messages.ModelSpec, body: bytes) -> bytes:
+        name, examples = _examples_of(body, "regress")
+        values = await self._infer(spec, lambda servable: plan_regress(servable, name, examples, self._rules))
+        return rest_json.encode_regressions(values)
+
+    async def _infer(self, spec: messages.ModelSpec, plan: Callable[[Servable], Run[T]]) -> T:
+        deadline = None if self._limits.timeout_s is None else time.monotonic() + self._limits.timeout_s
+        handle = self._core.handle(spec)
+        try:
+            run = plan(handle.servable)
         except BaseException:
             handle.release()
             raise
-        arrays = await self._execution.run(handle, lambda: servable.run(run.feeds, run.fetches, deadline))
-        return rest_json.encode_predictions(dict(zip(run.aliases, arrays, strict=True)), decoded.row_format)
+        return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline))
 
     def _metadata(self, spec: messages.ModelSpec) -> bytes:
         request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
@@ -159,6 +190,12 @@ def _spec(name: str | None, version: str | None, label: str | None) -> messages.
     elif label is not None:
         spec.version_label = unquote(label)
     return spec
+
+
+def _examples_of(body: bytes, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
+    """Signature name and serialized examples; read before the model is looked up, as the real server does."""
+    document = rest_json.parse_document(body)
+    return rest_json.signature_name(document), rest_json.decode_examples(document, method)
 
 
 def _preflight(request: Request) -> Response:

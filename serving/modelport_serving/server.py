@@ -21,9 +21,10 @@ import uvloop
 
 from modelport.errors import Aborted, InvalidArgument, Unavailable
 from modelport.serverconfig import ServerConfig, parse_models, read
-from modelport.wire import messages
-from modelport_serving import dataplane, warmup
+from modelport_serving import warmup
 from modelport_serving.core import ServerCore, single_model
+from modelport_serving.dataplane import Rules, Run, plan_predict
+from modelport_serving.example_inference import plan_classify, plan_multi_inference, plan_regress
 from modelport_serving.execution import Execution
 from modelport_serving.grpc_api import GrpcApi
 from modelport_serving.http_protocol import HttpProtocol
@@ -66,6 +67,10 @@ class Server:
             unload_threads=options.num_unload_threads,
             retries=options.max_num_load_retries,
             retry_interval_s=options.load_retry_interval_micros / 1e6,
+        )
+        self._rules = Rules(
+            check_method_name=options.enable_signature_method_name_check,
+            tensor_content=options.enable_serialization_as_tensor_content,
         )
         self._execution = Execution(options.run_thread_count())
         self._give_up = give_up
@@ -148,7 +153,7 @@ class Server:
     async def _open(self) -> None:
         options = self.options
         self._grpc = grpc.aio.server(options=_grpc_options(options))
-        self._grpc.add_generic_rpc_handlers((GrpcApi(self.core, self._execution),))
+        self._grpc.add_generic_rpc_handlers((GrpcApi(self.core, self._execution, self._rules),))
         if options.port:
             wanted = 0 if options.port == AUTO else options.port
             try:
@@ -170,7 +175,7 @@ class Server:
         options = self.options
         timeout_s = options.rest_api_timeout_in_ms / 1000 if options.rest_api_timeout_in_ms > 0 else None
         limits = Limits(timeout_s, options.rest_api_max_body_bytes)
-        api = RestApi(self.core, self._execution, limits, cors=options.rest_api_enable_cors_support)
+        api = RestApi(self.core, self._execution, limits, self._rules, cors=options.rest_api_enable_cors_support)
         wanted = 0 if options.rest_api_port == AUTO else options.rest_api_port
         try:
             self._http = await asyncio.get_running_loop().create_server(
@@ -262,8 +267,15 @@ def _grpc_options(options: Options) -> list[tuple[str, str | int]]:
 
 
 def _replayers(servable: Servable) -> warmup.Replayers:
-    def predict(request: messages.PredictRequest) -> object:
-        run = dataplane.plan_predict(servable, request)
-        return servable.run(run.feeds, run.fetches)
+    """How the kinds of recorded requests run on a loading version; method names are never checked here."""
+    rules = Rules()
 
-    return {"predict_log": predict}  # type: ignore[dict-item]  # each kind takes its own request message
+    def replay(run: Run[Any]) -> object:
+        return run.finish(servable.run(run.feeds, run.fetches))
+
+    return {
+        "predict_log": lambda request: replay(plan_predict(servable, request, rules)),
+        "classify_log": lambda r: replay(plan_classify(servable, r.model_spec.signature_name, r.input, rules)),
+        "regress_log": lambda r: replay(plan_regress(servable, r.model_spec.signature_name, r.input, rules)),
+        "multi_inference_log": lambda request: replay(plan_multi_inference(servable, request, rules)),
+    }

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from modelport.errors import DataLoss, InvalidArgument, Unimplemented
 from modelport.wire import messages
@@ -19,7 +20,7 @@ RELATIVE_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 
 # PredictionLog's oneof name -> how to run that kind of request on the loading version.
-Replayers = Mapping[str, Callable[[Message], object]]
+Replayers = Mapping[str, Callable[[Any], object]]
 
 
 def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> float | None:
