@@ -33,13 +33,16 @@ _FIELD_NUMBERS = {field.name: field.number for field in messages.TensorProto.DES
 _TRUE_LITTLE = sys.byteorder == "little"
 
 
-def encode(value: Any, dtype: DType | None = None, *, typed: bool = False) -> messages.TensorProto:
+def encode(
+    value: Any, dtype: DType | None = None, *, typed: bool = False, strings_as_content: bool = False
+) -> messages.TensorProto:
     """Make the TensorProto of an array.
 
     Args:
         value: a numpy array, or anything that `numpy.asarray` takes; str are sent as UTF-8.
         dtype: the row of the table to send as; by default that of the array.
-        typed: write typed fields as the real server does, rather than `tensor_content`. Strings are always typed.
+        typed: write typed fields as the real server does, rather than `tensor_content`.
+        strings_as_content: write strings into `tensor_content` too; few readers but TensorFlow's own know that form.
 
     Returns:
         The message, with its shape and all values written out.
@@ -51,7 +54,12 @@ def encode(value: Any, dtype: DType | None = None, *, typed: bool = False) -> me
     row = dtype or dtypes.of_array(array)
     proto = messages.TensorProto(dtype=row.number, tensor_shape=shape_proto(array.shape))
     if row.layout is Layout.STRING:
-        proto.string_val.extend(_utf8(array))
+        strings = _utf8(array)
+        if strings_as_content:
+            lengths = np.array([len(string) for string in strings], np.int64)
+            proto.tensor_content = varint.encode(lengths) + b"".join(strings)
+        else:
+            proto.string_val.extend(strings)
     elif not array.size:
         pass
     elif not typed:

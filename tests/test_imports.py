@@ -25,7 +25,7 @@ ALLOWED = {
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
     {"options", "states", "flags"},
-    {"policy", "session", "source", "http_protocol", "warmup"},
+    {"policy", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls"},
     {"servable"},
     {"manager"},
     {"core", "execution"},

@@ -6,15 +6,17 @@ Knows nothing of gRPC and HTTP. The data plane asks it for handles, the servers 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from modelport.errors import InvalidArgument, Unknown
+from modelport.errors import FailedPrecondition, InvalidArgument, Unavailable, Unknown
 from modelport.serverconfig import ModelConfig, ServerConfig
 from modelport.wire import messages
 from modelport_serving.manager import Handle, Loader, Manager
 from modelport_serving.source import Source
 from modelport_serving.states import StateBoard
+
+_SETTLE_POLL_S = 0.02
 
 
 def check_models(models: Sequence[ModelConfig]) -> None:
@@ -29,29 +31,28 @@ def check_models(models: Sequence[ModelConfig]) -> None:
             raise InvalidArgument(f"Illegal to list model {model.name} multiple times in config list")
         names.add(model.name)
     for model in models:
-        if not model.base_path.startswith("/") and "://" not in model.base_path:
-            raise InvalidArgument(
-                f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
-            )
-        if model.model_type == messages.OTHER:
-            raise InvalidArgument(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
-        if model.model_type and model.platform:
-            raise InvalidArgument(
-                "Illegal setting both ModelServerConfig::model_type (deprecated) and "
-                f"ModelServerConfig::model_platform, model name is {model.name}"
-            )
-        if not model.model_type and not model.platform:
-            raise InvalidArgument(
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-                f"ModelServerConfig::model_platform, model name is {model.name}"
-            )
-        if model.platform not in ("", "tensorflow"):
-            raise InvalidArgument(f"Model {model.name} requests unsupported platform {model.platform}")
-        if "://" in model.base_path:
-            raise InvalidArgument(
-                f"Expected the base path of model {model.name} on a local file system. Received: {model.base_path}. "
-                "Mount it, or copy the versions to a local folder."
-            )
+        _check_model(model)
+
+
+def _check_model(model: ModelConfig) -> None:
+    if not model.base_path.startswith("/") and "://" not in model.base_path:
+        raise InvalidArgument(
+            f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+        )
+    if model.model_type == messages.OTHER:
+        raise InvalidArgument(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
+    if bool(model.model_type) == bool(model.platform):
+        fault = "both" if model.platform else "neither"
+        link = "and" if model.platform else "nor"
+        raise InvalidArgument(
+            f"Illegal setting {fault} ModelServerConfig::model_type (deprecated) {link} "
+            f"ModelServerConfig::model_platform, model name is {model.name}"
+        )
+    if "://" in model.base_path:
+        raise InvalidArgument(
+            f"Expected the base path of model {model.name} on a local file system. Received: {model.base_path}. "
+            "Mount it, or copy the versions to a local folder."
+        )
 
 
 class ServerCore:
@@ -60,7 +61,8 @@ class ServerCore:
     Args:
         load: makes a Servable of a version, warm-up included.
         warn: takes one line for a person.
-        poll_s: seconds between two looks at the disk; 0 looks once.
+        poll_s: seconds between two looks at the disk; 0 looks once, and after each change of the configuration.
+        labels_for_unavailable: let a new label point at a version that is not available (yet).
         load_threads, unload_threads, retries, retry_interval_s: see `Manager`.
     """
 
@@ -69,6 +71,7 @@ class ServerCore:
         load: Loader,
         warn: Callable[[str], None],
         poll_s: float = 1.0,
+        labels_for_unavailable: bool = False,
         load_threads: int = 1,
         unload_threads: int = 1,
         retries: int = 5,
@@ -78,8 +81,12 @@ class ServerCore:
         self.manager = Manager(load, self.board, load_threads, unload_threads, retries, retry_interval_s)
         self._source = Source(warn)
         self._poll_s = poll_s
+        self._labels_for_unavailable = labels_for_unavailable
         self._models: tuple[ModelConfig, ...] = ()
+        self._labels: dict[str, Mapping[str, int]] = {}
+        self._reload_lock = threading.Lock()
         self._stopping = threading.Event()
+        self._look_now = threading.Event()
         self._poller = threading.Thread(target=self._poll_forever, name="source", daemon=True)
 
     @property
@@ -90,12 +97,45 @@ class ServerCore:
     def configure(self, config: ServerConfig) -> None:
         """Take the models of a configuration; the next look at the disk acts on them.
 
+        The steps and their order are the real server's: labels are checked against what is available before.
+
         Raises:
             InvalidArgument: see `check_models`; nothing was changed.
+            FailedPrecondition: a label may not be given as asked; nothing was changed.
         """
         models = config.models or ()
         check_models(models)
+        self._check_platforms(models)
+        self._check_labels(models)
+        self._labels = {model.name: model.labels for model in models}
+        for model in models:
+            if model.platform not in ("", "tensorflow"):
+                raise InvalidArgument(f"Model {model.name} requests unsupported platform {model.platform}")
         self._models = models
+        listed = {model.name for model in models}
+        for name in self.manager.names():
+            if name not in listed:
+                self.manager.set_aspired(name, {})
+        self._look_now.set()
+        if any(model.has_logging for model in models):
+            raise InvalidArgument("No request-logger-creator provided.")
+
+    def reload(self, config: ServerConfig) -> None:
+        """Replace the configuration of a running server; returns when each new model has answered or failed.
+
+        Raises:
+            InvalidArgument, FailedPrecondition: see `configure`.
+            Unknown: a new model has no version that could be loaded; it stays configured.
+            Unavailable: the server is stopping.
+        """
+        with self._reload_lock:
+            known = {model.name for model in self._models}
+            self.configure(config)
+            new = [model.name for model in self._models if model.name not in known]
+            while not all(self.manager.settled(name) for name in new):
+                if self._stopping.wait(_SETTLE_POLL_S):
+                    raise Unavailable("The server is stopping.")
+            self._raise_failed(new, "model(s)")
 
     def start(self, give_up: Callable[[], bool]) -> bool:
         """Begin to poll and wait until every model has a version that answers, or has failed for good.
@@ -106,11 +146,10 @@ class ServerCore:
             Unknown: no version of some model could be loaded; the reasons are in the message.
         """
         self._poller.start()
-        if not self.board.wait_until_settled([model.name for model in self._models], give_up):
+        names = [model.name for model in self._models]
+        if not self.board.wait_until_settled(names, give_up):
             return False
-        failed = [line for model in self._models for line in self._failure(model.name)]
-        if failed:
-            raise Unknown(f"{len(failed)} servable(s) did not become available: {{{''.join(failed)}}}")
+        self._raise_failed(names, "servable(s)")
         return True
 
     def handle(self, spec: messages.ModelSpec) -> Handle:
@@ -133,15 +172,43 @@ class ServerCore:
     def stop(self) -> None:
         """Unload everything and end all threads; handles that are out are waited for."""
         self._stopping.set()
+        self._look_now.set()
         if self._poller.is_alive():
             self._poller.join()
         self.manager.stop()
 
     def _labelled(self, name: str, label: str) -> int:
-        for model in self._models:
-            if model.name == name and label in model.labels:
-                return model.labels[label]
-        raise InvalidArgument(f"Unrecognized servable version label: {label}")
+        version = self._labels.get(name, {}).get(label)
+        if version is None:
+            raise InvalidArgument(f"Unrecognized servable version label: {label}")
+        return version
+
+    def _check_platforms(self, models: Sequence[ModelConfig]) -> None:
+        before = {model.name: model.platform or "tensorflow" for model in self._models}
+        for model in models:
+            platform = model.platform or "tensorflow"
+            if before.get(model.name, platform) != platform:
+                raise InvalidArgument(
+                    f"Illegal to change a model's platform. For model {model.name} platform was {before[model.name]} "
+                    f"and new platform requested is {platform}"
+                )
+
+    def _check_labels(self, models: Sequence[ModelConfig]) -> None:
+        for model in models:
+            available = self.manager.available(model.name)
+            before = self._labels.get(model.name, {})
+            for label, version in model.labels.items():
+                excused = self._labels_for_unavailable and before.get(label, version) == version
+                if version not in available and not excused:
+                    raise FailedPrecondition(
+                        f"Request to assign label to version {version} of model {model.name}, which is not currently "
+                        "available for inference"
+                    )
+
+    def _raise_failed(self, names: Sequence[str], what: str) -> None:
+        failed = [line for name in names for line in self._failure(name)]
+        if failed:
+            raise Unknown(f"{len(failed)} {what} did not become available: {{{''.join(failed)}}}")
 
     def _failure(self, name: str) -> list[str]:
         versions = self.board.versions(name)
@@ -152,19 +219,13 @@ class ServerCore:
 
     def _poll_forever(self) -> None:
         while not self._stopping.is_set():
+            self._look_now.clear()
             self._poll()
-            if self._poll_s <= 0:
-                return
-            self._stopping.wait(self._poll_s)
+            self._look_now.wait(self._poll_s if self._poll_s > 0 else None)
 
     def _poll(self) -> None:
         aspired = self._source.poll(self._models)
-        if aspired is None:
-            return
-        for name in self.manager.names():
-            if name not in aspired:
-                self.manager.set_aspired(name, {})
-        for name, versions in aspired.items():
+        for name, versions in (aspired or {}).items():
             self.manager.set_aspired(name, versions)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from modelport import tensors
 from modelport.errors import FailedPrecondition, Internal, InvalidArgument, ModelportError, NotFound
+from modelport.serverconfig import models_from_message
 from modelport.wire import messages
 from modelport_serving.core import ServerCore
 from modelport_serving.servable import Servable, Signature
@@ -82,8 +83,10 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
 
     def finish(arrays: Sequence[Array]) -> messages.PredictResponse:
         response = messages.PredictResponse()
+        content = rules.tensor_content
         for alias, array in zip(aliases, arrays, strict=True):
-            response.outputs.get_or_create(alias).CopyFrom(tensors.encode(array, typed=not rules.tensor_content))
+            proto = tensors.encode(array, typed=not content, strings_as_content=content)
+            response.outputs.get_or_create(alias).CopyFrom(proto)
         fill_spec(response.model_spec, servable, name)
         return response
 
@@ -159,6 +162,23 @@ def status(core: ServerCore, request: messages.GetModelStatusRequest) -> message
     for version, entry in versions.items():
         response.model_version_status.append(_version_status(version, entry))
     return response
+
+
+def reload_config(core: ServerCore, request: messages.ReloadConfigRequest) -> messages.ReloadConfigResponse:
+    """HandleReloadConfigRequest: replace the configuration; blocks until each new model has answered or failed.
+
+    Raises:
+        InvalidArgument: the request holds no list of models.
+        ModelportError: see `ServerCore.reload`.
+    """
+    config = models_from_message(request.config)
+    if config.models is None:
+        raise InvalidArgument(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
+            "supported"
+        )
+    core.reload(config)
+    return messages.ReloadConfigResponse(status=messages.StatusProto(error_code=messages.OK))
 
 
 def _version_status(version: int, entry: VersionStatus) -> messages.ModelVersionStatus:

@@ -1,6 +1,7 @@
 """Classify, Regress and MultiInference: signatures over serialized tf.Examples.
 
-Checks, their order and their texts follow TensorFlow Serving's `classifier.cc`, `regressor.cc` and `multi_inference.cc`.
+Checks, their order and their texts are those of TensorFlow Serving's `classifier.cc`, `regressor.cc` and
+`multi_inference.cc`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import grpc
@@ -63,7 +65,10 @@ class GrpcApi(grpc.GenericRpcHandler):
             "MultiInference": self._multi_inference,
             "GetModelMetadata": self._metadata,
             "GetModelStatus": self._status,
+            "HandleReloadConfigRequest": self._reload,
         }
+        # Reloads wait for models, one after the other, and never on the event loop.
+        self._reloads = ThreadPoolExecutor(1, "reload")
         self._handlers = {METHODS[name].path: self._handler(name, endpoint) for name, endpoint in endpoints.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -111,9 +116,7 @@ class GrpcApi(grpc.GenericRpcHandler):
         spec = request.tasks[0].model_spec if request.tasks else messages.ModelSpec()
         return await self._infer(spec, deadline, lambda servable: plan_multi_inference(servable, request, self._rules))
 
-    async def _infer(
-        self, spec: messages.ModelSpec, deadline: float | None, plan: Callable[[Servable], Run[M]]
-    ) -> M:
+    async def _infer(self, spec: messages.ModelSpec, deadline: float | None, plan: Callable[[Servable], Run[M]]) -> M:
         handle = self._core.handle(spec)
         try:
             run = plan(handle.servable)
@@ -127,6 +130,10 @@ class GrpcApi(grpc.GenericRpcHandler):
 
     async def _status(self, request: messages.GetModelStatusRequest, _: float | None) -> Message:
         return dataplane.status(self._core, request)
+
+    async def _reload(self, request: messages.ReloadConfigRequest, _: float | None) -> Message:
+        work = asyncio.get_running_loop().run_in_executor(self._reloads, dataplane.reload_config, self._core, request)
+        return await work
 
     def _handler(self, name: str, endpoint: Endpoint) -> grpc.RpcMethodHandler:
         """Parse, call, serialise; not by gRPC's own deserialiser, so that malformed bytes are answered in our words."""

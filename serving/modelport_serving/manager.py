@@ -107,6 +107,13 @@ class Manager:
         with self._lock:
             return [name for name, harnesses in self._models.items() if harnesses]
 
+    def settled(self, name: str) -> bool:
+        """Whether a model has an aspired version that answers, or one that has failed."""
+        with self._lock:
+            harnesses = self._models.get(name, {}).values()
+            done = (Phase.READY, Phase.ENDED)
+            return name not in self._pending and any(h.aspired and h.phase in done for h in harnesses)
+
     def available(self, name: str) -> list[int]:
         """The versions that answer now, highest first."""
         return list(self._serving.get(name, ()))

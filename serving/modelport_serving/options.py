@@ -34,6 +34,10 @@ class Options:
     model_name: str = flag("default", "name of the one model, where there is no model_config_file")
     model_base_path: str = flag("", "folder of its versions, absolute")
     model_config_file: str = flag("", "text ModelServerConfig; model_name and model_base_path are then ignored")
+    model_config_file_poll_wait_seconds: int = flag(0, "seconds between two readings of model_config_file; 0: once")
+    allow_version_labels_for_unavailable_models: bool = flag(
+        False, "let new labels point at versions not available yet"
+    )
     saved_model_tags: str = flag("serve", "tag set of the meta graph to load, comma separated")
     file_system_poll_wait_seconds: int = flag(1, "seconds between two looks at the base paths; 0 looks once")
     # Ports
@@ -44,6 +48,7 @@ class Options:
     rest_api_timeout_in_ms: int = flag(30000, "limit of one REST inference; 0 or less: none")
     rest_api_enable_cors_support: bool = flag(False, "add the CORS headers to every REST answer")
     rest_api_max_body_bytes: int = flag(256 * 2**20, "largest body of a REST request, also after inflating", ours=True)
+    enable_grpc_healthcheck_service: bool = flag(False, "answer grpc.health.v1.Health")
     grpc_channel_arguments: str = flag("", "k=v,k=v for the gRPC server; integers where v is one")
     # Loading
     num_load_threads: int = flag(0, "versions that may load at a time; 0: one")

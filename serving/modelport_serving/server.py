@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import grpc
 import uvloop
 
-from modelport.errors import Aborted, InvalidArgument, Unavailable
+from modelport.errors import Aborted, InvalidArgument, ModelportError, Unavailable
 from modelport.serverconfig import ServerConfig, parse_models, read
 from modelport_serving import warmup
 from modelport_serving.core import ServerCore, single_model
@@ -27,6 +27,7 @@ from modelport_serving.dataplane import Rules, Run, plan_predict
 from modelport_serving.example_inference import plan_classify, plan_multi_inference, plan_regress
 from modelport_serving.execution import Execution
 from modelport_serving.grpc_api import GrpcApi
+from modelport_serving.grpc_extras import add_health, add_reflection
 from modelport_serving.http_protocol import HttpProtocol
 from modelport_serving.options import AUTO, Options
 from modelport_serving.servable import Servable
@@ -63,6 +64,7 @@ class Server:
             self._load,
             warn,
             poll_s=options.file_system_poll_wait_seconds,
+            labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
             load_threads=options.num_load_threads,
             unload_threads=options.num_unload_threads,
             retries=options.max_num_load_retries,
@@ -74,6 +76,9 @@ class Server:
         )
         self._execution = Execution(options.run_thread_count())
         self._give_up = give_up
+        self._warn = warn
+        self._stopping = threading.Event()
+        self._config_poller = threading.Thread(target=self._poll_config, name="config", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._grpc: grpc.aio.Server | None = None
@@ -109,9 +114,10 @@ class Server:
             Unknown: a model has no version that could be loaded; the text gives the reasons.
             Aborted: `give_up` said so.
         """
+        options = self.options
         try:
-            for port in (self.options.port, self.options.rest_api_port):
-                _check_free(self.options.host, port)
+            for port in (options.port, options.rest_api_port):
+                _check_free(options.host, port)
             self.core.configure(self._config)
             if not self.core.start(self._give_up):
                 raise Aborted("Stopped before the models were ready.")
@@ -119,12 +125,15 @@ class Server:
             self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
             self._thread.start()
             self._call(self._open())
+            if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+                self._config_poller.start()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Refuse new requests, answer those under way (for at most `grace_seconds`), unload, and end all threads."""
+        self._stopping.set()
         if self._loop is not None and self._thread is not None:
             self._call(self._drain())
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -133,6 +142,8 @@ class Server:
             self._loop = None
         self._execution.stop()
         self.core.stop()
+        if self._config_poller.is_alive():
+            self._config_poller.join()
 
     def _load(self, servable_id: ServableId, path: Path) -> Servable:
         """Load one version and replay its warm-up requests; called on a load thread."""
@@ -150,10 +161,25 @@ class Server:
                 raise
         return servable
 
+    def _poll_config(self) -> None:
+        """Apply the configuration file again and again; what is wrong with it is said once, and the old one kept."""
+        said = ""
+        while not self._stopping.wait(self.options.model_config_file_poll_wait_seconds):
+            try:
+                self.core.reload(_configuration(self.options))
+                said = ""
+            except ModelportError as error:
+                if error.message != said:
+                    said = error.message
+                    self._warn(f"The configuration was not taken up: {said}")
+
     async def _open(self) -> None:
         options = self.options
         self._grpc = grpc.aio.server(options=_grpc_options(options))
         self._grpc.add_generic_rpc_handlers((GrpcApi(self.core, self._execution, self._rules),))
+        add_reflection(self._grpc)
+        if options.enable_grpc_healthcheck_service:
+            await add_health(self._grpc)
         if options.port:
             wanted = 0 if options.port == AUTO else options.port
             try:
@@ -228,7 +254,10 @@ def _check(options: Options) -> None:
 def _configuration(options: Options) -> ServerConfig:
     if not options.model_config_file:
         return single_model(options.model_name, options.model_base_path)
-    return parse_models(read(options.model_config_file), repr(options.model_config_file))
+    text = read(options.model_config_file)
+    if not text:  # a file cut short by whoever wrote it; one with a comment is a server without models
+        raise InvalidArgument(f"{options.model_config_file}; Invalid argument")
+    return parse_models(text, repr(options.model_config_file))
 
 
 def _check_free(host: str, port: int) -> None:

@@ -149,6 +149,13 @@ def test_a_missing_shape_and_an_unknown_rank_are_scalars():
         assert tensors.decode(proto).shape == ()
 
 
+@given(st.lists(st.binary(max_size=300), max_size=5))
+def test_strings_as_content_round_trip(values):
+    proto = tensors.encode(np.array([*values, b""], object)[:-1], strings_as_content=True)
+    assert not proto.string_val
+    assert tensors.decode(proto).tolist() == values
+
+
 def test_strings_in_tensor_content():
     proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_shape=tensors.shape_proto([2]))
     proto.tensor_content = b"\x01\x03abcd"
