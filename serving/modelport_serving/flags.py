@@ -44,7 +44,11 @@ def parse(argv: Sequence[str]) -> Options:
             else:
                 raise InvalidArgument(f"Expected a value for --{name}: --{name}=<{field.type}>")
         values[name] = _convert(name, str(field.type), text)
-    return Options(**values)
+    options = Options(**values)
+    for name in options.given():
+        if reason := _FIELDS[name].metadata["refused"]:
+            raise InvalidArgument(f"--{name} is not supported by the embedded server: {reason}.")
+    return options
 
 
 def unused_notes(options: Options) -> list[str]:
@@ -63,6 +67,7 @@ def help_text() -> str:
     for name, field in _FIELDS.items():
         if field.metadata["unused"]:
             silent.append(name)
+        if not field.metadata["help"]:
             continue
         default = (
             "auto" if field.default == AUTO else str(field.default).lower() if field.type == "bool" else field.default

@@ -3,7 +3,7 @@
 Name, type, default and help stand in the field; `flags.parse` fills the dataclass from a command line and the server
 takes it whole. Source of names and defaults: `model_servers/main.cc` of TensorFlow Serving. Fields marked `ours` have
 no counterpart there; fields with `unused` are accepted for the sake of scripts written for the real server, and say why
-they change nothing.
+they change nothing; fields with `refused` are known, and end the start with what to use instead.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ AUTO = -1
 """A port number that asks for any free port; on the command line `auto`."""
 
 
-def flag(default: Any, text: str, *, ours: bool = False, unused: str = "") -> Any:
+def flag(default: Any, text: str, *, ours: bool = False, unused: str = "", refused: str = "") -> Any:
     """A field of `Options`: its default, one line of help, and what sets it apart from the real server's flag."""
-    return field(default=default, metadata={"help": text, "ours": ours, "unused": unused})
+    return field(default=default, metadata={"help": text, "ours": ours, "unused": unused, "refused": refused})
 
 
 _NO_GPU = "the embedded server runs on the CPU"
 _NO_TFLITE = "the embedded server runs SavedModels only"
+
+MAX_RANK = 64
+"""The most dimensions that a tensor can have here: numpy's bound."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,9 @@ class Options:
     rest_api_port: int = flag(0, "REST port; 0: none, auto: any free one")
     rest_api_timeout_in_ms: int = flag(30000, "limit of one REST inference; 0 or less: none")
     rest_api_enable_cors_support: bool = flag(False, "add the CORS headers to every REST answer")
-    rest_api_max_body_bytes: int = flag(256 * 2**20, "largest body of a REST request, also after inflating", ours=True)
-    enable_grpc_healthcheck_service: bool = flag(False, "answer grpc.health.v1.Health")
+    ssl_config_file: str = flag("", "text SSLConfig; both ports then speak TLS only")
     grpc_channel_arguments: str = flag("", "k=v,k=v for the gRPC server; integers where v is one")
+    enable_grpc_healthcheck_service: bool = flag(False, "answer grpc.health.v1.Health")
     # Loading
     num_load_threads: int = flag(0, "versions that may load at a time; 0: one")
     num_unload_threads: int = flag(0, "versions that may unload at a time; 0: one")
@@ -61,9 +64,25 @@ class Options:
     tensorflow_session_parallelism: int = flag(0, "threads within and between operations; 0: TensorFlow decides")
     tensorflow_intra_op_parallelism: int = flag(0, "threads within an operation; 0: TensorFlow decides")
     tensorflow_inter_op_parallelism: int = flag(0, "threads between operations; 0: TensorFlow decides")
+    tensorflow_session_config_file: str = flag("", "text tensorflow.ConfigProto; the thread flags override it")
     run_threads: int = flag(0, "model runs under way at a time; 0: one per core", ours=True)
+    enable_batching: bool = flag(False, "join requests as batching_parameters_file says")
+    batching_parameters_file: str = flag("", "text BatchingParameters, with enable_batching")
+    enable_per_model_batching_parameters: bool = flag(False, "take them from <version>/batching_params.pbtxt instead")
+    join_requests: bool = flag(True, "without enable_batching: run requests together that wait anyway", ours=True)
     enable_signature_method_name_check: bool = flag(False, "refuse signatures whose method name is not the call's")
     enable_serialization_as_tensor_content: bool = flag(False, "answer Predict with tensor_content")
+    # Safety
+    max_waiting_requests: int = flag(1024, "requests that may wait for a run; more are refused at once", ours=True)
+    max_tensor_rank: int = flag(MAX_RANK, f"most dimensions of a tensor in a request, at most {MAX_RANK}", ours=True)
+    rest_api_max_json_depth: int = flag(1000, "most arrays and objects inside one another in a body", ours=True)
+    rest_api_max_body_bytes: int = flag(256 * 2**20, "largest body of a REST request, also after inflating", ours=True)
+    rest_api_max_inflate_ratio: int = flag(200, "how many times larger a gzip body over 1 MiB may inflate", ours=True)
+    enable_reload: bool = flag(True, "answer HandleReloadConfigRequest", ours=True)
+    enable_reflection: bool = flag(True, "answer grpc.reflection", ours=True)
+    # Watching
+    monitoring_config_file: str = flag("", "text MonitoringConfig: the Prometheus page on the REST port")
+    access_log: str = flag("", "file that gets a line of JSON for each request; -: standard output", ours=True)
     # Stopping
     grace_seconds: float = flag(30.0, "how long requests under way may take after SIGTERM", ours=True)
     # Accepted, without effect
@@ -77,10 +96,13 @@ class Options:
     num_tflite_interpreters_per_pool: int = flag(1, "", unused=_NO_TFLITE)
     xla_cpu_compilation_enabled: bool = flag(False, "", unused="TensorFlow compiles what a model asks for")
     xla_gpu_compilation_enabled: bool = flag(False, "", unused=_NO_GPU)
-    enable_profiler: bool = flag(False, "", unused="there is no profiler service on the embedded server's port")
+    enable_profiler: bool = flag(True, "", unused="there is no profiler service on the embedded server's port")
     thread_pool_factory_config_file: str = flag("", "", unused="the stock server has no such factory either")
     mixed_precision: str = flag("", "", unused=_NO_GPU)
     skip_initialize_tpu: bool = flag(False, "", unused=_NO_GPU)
+    # Refused when given, because starting without them would be another server than the one asked for
+    use_alts_credentials: bool = flag(False, "", refused="ALTS is not offered; use --ssl_config_file")
+    platform_config_file: str = flag("", "", refused="use the flags for batching, warm-up, tags and threads")
 
     def given(self) -> list[str]:
         """The names of the fields that differ from their defaults."""
