@@ -249,5 +249,6 @@ def _parse(text: str, kind: type[_M], source: str) -> _M:
         return text_format.Parse(text, kind(), descriptor_pool=messages.POOL)
     except text_format.ParseError as error:
         raise InvalidArgument(
-            f"Expected a text proto of type {kind.DESCRIPTOR.full_name} in {source}; at line:column {error}."
+            f"Invalid protobuf file: {source}: expected a text proto of type {kind.DESCRIPTOR.full_name}; at "
+            f"line:column {error}."
         ) from error

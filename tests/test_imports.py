@@ -24,13 +24,14 @@ ALLOWED = {
 }
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
-    {"options", "states", "flags"},
-    {"policy", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls"},
-    {"servable"},
+    {"options", "states", "flags", "prometheus", "batching", "statefulness"},
+    {"policy", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls", "joining"},
+    {"servable", "settings", "calls"},
     {"manager"},
     {"core", "execution"},
     {"dataplane", "example_inference"},
-    {"grpc_api", "rest_api"},
+    {"loading", "grpc_api", "rest_api"},
+    {"listeners"},
     {"server"},
     {"ready"},
     {"cli"},

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from modelport.errors import FailedPrecondition, InvalidArgument, Unavailable, Unknown
 from modelport.serverconfig import ModelConfig, ServerConfig
@@ -83,7 +82,7 @@ class ServerCore:
         self._poll_s = poll_s
         self._labels_for_unavailable = labels_for_unavailable
         self._models: tuple[ModelConfig, ...] = ()
-        self._labels: dict[str, Mapping[str, int]] = {}
+        self._labels: dict[str, Mapping[str, int]] | None = None
         self._reload_lock = threading.Lock()
         self._stopping = threading.Event()
         self._look_now = threading.Event()
@@ -103,7 +102,9 @@ class ServerCore:
             InvalidArgument: see `check_models`; nothing was changed.
             FailedPrecondition: a label may not be given as asked; nothing was changed.
         """
-        models = config.models or ()
+        models = config.models
+        if models is None:  # an empty configuration: nothing to do, and nothing known of labels
+            return
         check_models(models)
         self._check_platforms(models)
         self._check_labels(models)
@@ -169,6 +170,18 @@ class ServerCore:
             case _:
                 return self.manager.handle(spec.name)
 
+    def unready(self) -> list[str]:
+        """Why not every configured model answers, a line each; empty when all do."""
+        lines = []
+        for model in self._models:
+            if self.manager.available(model.name):
+                continue
+            version, status = next(iter(self.board.versions(model.name).items()), (None, None))
+            state = "no version found" if status is None else f"version {version} is {status.state.name}"
+            trouble = f": {status.message}" if status is not None and status.message else ""
+            lines.append(f"model {model.name}: {state}{trouble}")
+        return lines
+
     def stop(self) -> None:
         """Unload everything and end all threads; handles that are out are waited for."""
         self._stopping.set()
@@ -178,6 +191,8 @@ class ServerCore:
         self.manager.stop()
 
     def _labelled(self, name: str, label: str) -> int:
+        if self._labels is None:  # no list of models was ever applied
+            raise Unavailable(f"Model labels does not init yet.{label}")
         version = self._labels.get(name, {}).get(label)
         if version is None:
             raise InvalidArgument(f"Unrecognized servable version label: {label}")
@@ -196,7 +211,7 @@ class ServerCore:
     def _check_labels(self, models: Sequence[ModelConfig]) -> None:
         for model in models:
             available = self.manager.available(model.name)
-            before = self._labels.get(model.name, {})
+            before = (self._labels or {}).get(model.name, {})
             for label, version in model.labels.items():
                 excused = self._labels_for_unavailable and before.get(label, version) == version
                 if version not in available and not excused:
@@ -227,8 +242,3 @@ class ServerCore:
         aspired = self._source.poll(self._models)
         for name, versions in (aspired or {}).items():
             self.manager.set_aspired(name, versions)
-
-
-def single_model(name: str, base_path: Path | str) -> ServerConfig:
-    """The configuration that `--model_name` and `--model_base_path` stand for."""
-    return ServerConfig((ModelConfig(name, str(base_path)),))

@@ -17,6 +17,7 @@ from modelport.errors import FailedPrecondition, Internal, InvalidArgument, Mode
 from modelport.serverconfig import models_from_message
 from modelport.wire import messages
 from modelport_serving.core import ServerCore
+from modelport_serving.options import MAX_RANK
 from modelport_serving.servable import Servable, Signature
 from modelport_serving.states import ServableId, VersionStatus
 
@@ -55,6 +56,7 @@ class Run(Generic[T]):
     feeds: Mapping[str, Array]
     fetches: Sequence[str]
     finish: Callable[[Sequence[Array]], T]  # arrays in the order of `fetches` -> the answer
+    joins: bool = False  # whether the signature says that rows are independent
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Rules:
 
     check_method_name: bool = False  # --enable_signature_method_name_check
     tensor_content: bool = False  # --enable_serialization_as_tensor_content
+    max_rank: int = MAX_RANK  # --max_tensor_rank
 
 
 def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Rules) -> Run[messages.PredictResponse]:
@@ -79,6 +82,7 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
     check_predict_method(signature, rules)
     feeds = _feeds(signature, request.inputs)
+    check_ranks(feeds.values(), rules)
     aliases = _output_aliases(signature, request.output_filter)
 
     def finish(arrays: Sequence[Array]) -> messages.PredictResponse:
@@ -90,14 +94,32 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
         fill_spec(response.model_spec, servable, name)
         return response
 
-    return Run(name, feeds, [signature.outputs[alias].tensor for alias in aliases], finish)
+    return Run(name, feeds, [signature.outputs[alias].tensor for alias in aliases], finish, signature.joins)
 
 
-def plan_columns(signature: Signature, inputs: Mapping[str, Array]) -> Run[dict[str, Array]]:
-    """The run of arrays that were already checked against a signature, by alias; fetches all outputs."""
+def plan_columns(signature: Signature, inputs: Mapping[str, Array], rules: Rules) -> Run[dict[str, Array]]:
+    """The run of arrays that were already checked against a signature, by alias; fetches all outputs.
+
+    Raises:
+        InvalidArgument: more dimensions than the rules allow.
+    """
+    check_ranks(inputs.values(), rules)
     feeds = {signature.inputs[alias].tensor: array for alias, array in inputs.items()}
     fetches = [info.tensor for info in signature.outputs.values()]
-    return Run(signature.name, feeds, fetches, lambda arrays: dict(zip(signature.outputs, arrays, strict=True)))
+
+    def finish(arrays: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip(signature.outputs, arrays, strict=True))
+
+    return Run(signature.name, feeds, fetches, finish, signature.joins)
+
+
+def check_ranks(arrays: Iterable[Array], rules: Rules) -> None:
+    """Refuse tensors of more dimensions than the server was told to take."""
+    for array in arrays:
+        if array.ndim > rules.max_rank:
+            raise InvalidArgument(
+                f"Expected tensors of at most {rules.max_rank} dimensions (--max_tensor_rank). Received: {array.ndim}"
+            )
 
 
 def check_predict_method(signature: Signature, rules: Rules) -> None:

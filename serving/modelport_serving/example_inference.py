@@ -58,6 +58,12 @@ def examples_of(source: messages.Input) -> list[bytes]:
     return found
 
 
+def example_count(source: messages.Input) -> int:
+    """How many examples an Input carries."""
+    kind = source.WhichOneof("kind")
+    return 0 if kind is None else len(getattr(source, kind).examples)
+
+
 def plan_classify(servable: Servable, name: str, source: messages.Input | list[bytes], rules: Rules) -> Run[Classified]:
     """Check a Classify request on the signature `name` ("" is the default one)."""
     signature = _signature(servable, name)
@@ -69,7 +75,7 @@ def plan_classify(servable: Servable, name: str, source: messages.Input | list[b
         return _classified(dict(zip(aliases, arrays, strict=True)), len(examples))
 
     fetches = [signature.outputs[alias].tensor for alias in aliases]
-    return Run(signature.name, _feed(signature, examples), fetches, finish)
+    return Run(signature.name, _feed(signature, examples), fetches, finish, signature.joins)
 
 
 def plan_regress(servable: Servable, name: str, source: messages.Input | list[bytes], rules: Rules) -> Run[Array]:
@@ -82,7 +88,7 @@ def plan_regress(servable: Servable, name: str, source: messages.Input | list[by
         return _regressed(arrays[0], len(examples))
 
     fetches = [signature.outputs[_OUTPUTS].tensor]
-    return Run(signature.name, _feed(signature, examples), fetches, finish)
+    return Run(signature.name, _feed(signature, examples), fetches, finish, signature.joins)
 
 
 def plan_multi_inference(

@@ -1,40 +1,309 @@
-"""Where models run: a small pool of threads beside the event loop (TensorFlow releases the interpreter lock)."""
+"""Where and when models run: requests wait in lanes, a small pool of threads runs them (TensorFlow releases the
+interpreter lock).
+
+A lane holds the requests that may share a run: same version, same inputs and outputs, same likeness. As soon as a
+thread is free it takes all that waits at the head of the oldest lane, so requests are joined exactly when they would
+have waited anyway, and a lone one never waits for company. With --enable_batching the parameters' timeout, sizes and
+queue limits rule instead.
+
+All of a lane's state belongs to the event loop's thread; only `Batch.run` runs elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from modelport.errors import DeadlineExceeded, Internal, ModelportError, ResourceExhausted, Unavailable
+from modelport_serving.batching import UNASKED, Limits
+from modelport_serving.joining import (
+    ALWAYS,
+    NEVER,
+    Outcome,
+    Trust,
+    checked_row_count,
+    likeness,
+    row_count,
+    run_batched,
+    run_joined,
+)
 from modelport_serving.manager import Handle
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Watch = Callable[["Batch", Sequence[Outcome], float], None]
+
+
+class Overloaded(ResourceExhausted):
+    """Too many requests wait; the shells tell the client to come back."""
+
+
+class Task:
+    """One waiting request."""
+
+    __slots__ = ("api", "deadline", "feeds", "future", "handle", "rows", "since")
+
+    def __init__(
+        self,
+        handle: Handle,
+        feeds: Mapping[str, Array],
+        rows: int,
+        deadline: float | None,
+        api: str,
+        future: asyncio.Future[Any],
+    ) -> None:
+        self.handle = handle
+        self.feeds = feeds
+        self.rows = rows
+        self.deadline = deadline
+        self.api = api
+        self.future = future
+        self.since = time.monotonic()
+
+
+class Batch:
+    """Requests that will share a run."""
+
+    __slots__ = ("due", "lane", "rows", "taken", "tasks")
+
+    def __init__(self, lane: _Lane) -> None:
+        self.lane = lane
+        self.tasks: list[Task] = []
+        self.rows = 0
+        self.taken = 0.0  # when a thread took it
+        self.due = lane.limits.timeout_s <= 0
+
+    def run(self) -> list[Outcome]:
+        """Run on a thread; one outcome a task."""
+        deadlines = [task.deadline for task in self.tasks]
+        latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
+        servable, fetches = self.tasks[0].handle.servable, self.lane.fetches
+        requests = [task.feeds for task in self.tasks]
+
+        def once(feeds: Mapping[str, Array]) -> list[Array]:
+            return servable.run(feeds, fetches, latest)
+
+        try:
+            if self.lane.limits.asked:
+                return run_batched(once, requests, self.lane.limits)
+            outcomes = run_joined(once, requests)
+            return self.lane.trust.check(once, requests, outcomes)
+        except Exception as error:  # a promise broken inside must not leave the callers waiting
+            known = error if isinstance(error, ModelportError) else Internal(f"{type(error).__name__}: {error}")
+            return [known] * len(self.tasks)
+
+
+class _Lane:
+    """Batches of one likeness, oldest first; the last one still takes requests."""
+
+    __slots__ = ("batches", "fetches", "key", "limits", "trust")
+
+    def __init__(self, key: Any, fetches: Sequence[str], limits: Limits, trust: Trust) -> None:
+        self.key = key
+        self.fetches = fetches
+        self.limits = limits
+        self.trust = trust
+        self.batches: deque[Batch] = deque()
+
+    def batch_for(self, rows: int) -> Batch:
+        """The batch that takes a request of so many rows; a new one where the last is full.
+
+        Raises:
+            Unavailable: as many batches wait as may.
+        """
+        batches, limits = self.batches, self.limits
+        if batches and batches[-1].rows + rows <= limits.max_rows and self.trust.joins and rows:
+            return batches[-1]
+        if len(batches) >= limits.max_batches:
+            raise Unavailable(
+                "The batch scheduling queue to which this task was submitted is full; currently "
+                f"{len(batches)} batches enqueued and max_enqueued_batches is {limits.max_batches}"
+            )
+        if batches:
+            batches[-1].due = True  # closed: nobody can join it any more
+        batches.append(Batch(self))
+        return batches[-1]
 
 
 class Execution:
-    """Runs work on loaded versions for the event loop.
+    """Runs requests on loaded versions for one event loop.
 
     Args:
-        threads: how many runs may be under way at a time; more wait in line.
+        threads: how many runs may be under way at a time.
+        max_waiting: how many requests may wait; more are refused at once.
+        join: whether requests may share a run without having been asked to (`batching.UNASKED`).
+        watch: told of every batch that was run, its outcomes and how many seconds they took; on the event loop.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "run")
+    def __init__(self, threads: int, max_waiting: int = 1024, *, join: bool = True, watch: Watch | None = None) -> None:
+        self._threads = threads
+        self._max_waiting = max_waiting
+        self._join = join
+        self._watch = watch
+        self._lanes: dict[Any, _Lane] = {}
+        self._running = 0
+        self.waiting = 0
+        self._pump_due = False
+        self._work: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Batch] | None] = queue.SimpleQueue()
+        self._workers = [threading.Thread(target=self._serve, name=f"run-{n}", daemon=True) for n in range(threads)]
+        for worker in self._workers:
+            worker.start()
 
     async def run(
-        self, handle: Handle, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
+        self,
+        handle: Handle,
+        feeds: Mapping[str, Array],
+        fetches: Sequence[str],
+        deadline: float | None,
+        api: str,
+        *,
+        joins: bool = False,
     ) -> list[Array]:
-        """Run a version on a thread and give the handle back when it ended, even if nobody waits any more.
+        """Run a request and give the handle back when it ended, even if nobody waits any more.
 
-        When the caller is cancelled before the work began, it never runs.
+        Args:
+            handle: the version; released here, whatever happens.
+            feeds: tensor name → array.
+            fetches: tensor names.
+            deadline: on the monotonic clock; work that has passed it is not begun.
+            api: who asks, for the metrics.
+            joins: whether the signature says that its rows are independent (an open first dimension everywhere).
+
+        Raises:
+            Overloaded: too many requests wait.
+            ModelportError: whatever running raised.
         """
-        future = self._pool.submit(handle.servable.run, feeds, fetches, deadline)
-        future.add_done_callback(lambda _: handle.release())
-        return await asyncio.wrap_future(future)
+        loop = asyncio.get_running_loop()
+        try:
+            if self.waiting >= self._max_waiting:
+                raise Overloaded(
+                    f"{self.waiting} requests are waiting, and --max_waiting_requests is {self._max_waiting}. "
+                    "Try again later."
+                )
+            lane, rows = self._lane(handle, feeds, fetches, joins)
+            batch = lane.batch_for(rows)
+        except BaseException:
+            handle.release()
+            raise
+        task = Task(handle, feeds, rows, deadline, api, loop.create_future())
+        batch.tasks.append(task)
+        batch.rows += rows
+        self.waiting += 1
+        if len(batch.tasks) == 1 and not batch.due:
+            loop.call_later(lane.limits.timeout_s, self._ripen, loop, batch)
+        elif batch.rows >= lane.limits.max_rows:
+            batch.due = True
+        self._schedule(loop)
+        result: list[Array] = await task.future
+        return result
 
     def stop(self) -> None:
-        """Wait for the runs under way."""
-        self._pool.shutdown()
+        """End the threads when the runs under way have ended."""
+        for _ in self._workers:
+            self._work.put(None)
+        for worker in self._workers:
+            worker.join()
+
+    def _lane(
+        self, handle: Handle, feeds: Mapping[str, Array], fetches: Sequence[str], joins: bool
+    ) -> tuple[_Lane, int]:
+        servable = handle.servable
+        limits = servable.limits
+        names = tuple(feeds)
+        outputs = tuple(fetches)
+        if limits is not None:
+            rows = checked_row_count(feeds, limits)
+            trust = ALWAYS
+        else:
+            limits = UNASKED
+            rows = (row_count(feeds) or 0) if joins and self._join else 0
+            trust = servable.trust(outputs) if rows else NEVER
+            if not trust.joins:
+                rows = 0
+        alike = likeness(feeds, padded=limits.pad) if rows else ()
+        key = (servable, names, outputs, alike)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key, outputs, limits, trust)
+        return lane, rows
+
+    def _ripen(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
+        batch.due = True
+        self._schedule(loop)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look for work after the callbacks that are due now, so that requests which arrived together are joined."""
+        if not self._pump_due and self._running < self._threads:
+            self._pump_due = True
+            loop.call_soon(self._pump, loop)
+
+    def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pump_due = False
+        for key, lane in list(self._lanes.items()):
+            if self._running >= self._threads:
+                return
+            if not lane.batches[0].due:
+                continue
+            batch = lane.batches.popleft()
+            del self._lanes[key]
+            if lane.batches:  # behind the others, so that no lane starves
+                self._lanes[key] = lane
+            self.waiting -= len(batch.tasks)
+            self._drop_lost(batch)
+            if batch.tasks:
+                self._running += 1
+                self._work.put((loop, batch))
+        if self._running < self._threads and any(lane.batches[0].due for lane in self._lanes.values()):
+            self._schedule(loop)
+
+    def _drop_lost(self, batch: Batch) -> None:
+        """Leave out what nobody waits for any more and what is past its deadline."""
+        now = time.monotonic()
+        kept = []
+        for task in batch.tasks:
+            if task.future.done():
+                task.handle.release()
+            elif task.deadline is not None and task.deadline <= now:
+                task.handle.release()
+                task.future.set_exception(_expired(batch.lane.limits))
+            else:
+                kept.append(task)
+        batch.tasks = kept
+        batch.taken = now
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            loop, batch = work
+            begin = time.monotonic()
+            outcomes = batch.run()
+            seconds = time.monotonic() - begin
+            loop.call_soon_threadsafe(self._finish, loop, batch, outcomes, seconds)
+
+    def _finish(
+        self, loop: asyncio.AbstractEventLoop, batch: Batch, outcomes: Sequence[Outcome], seconds: float
+    ) -> None:
+        self._running -= 1
+        if self._watch is not None:
+            self._watch(batch, outcomes, seconds)
+        for task, outcome in zip(batch.tasks, outcomes, strict=True):
+            task.handle.release()
+            if task.future.done():
+                continue
+            if isinstance(outcome, list):
+                task.future.set_result(outcome)
+            else:
+                task.future.set_exception(outcome)
+        if self._lanes:
+            self._schedule(loop)
+
+
+def _expired(limits: Limits) -> ModelportError:
+    if limits.asked:
+        return ResourceExhausted("Run() timeout exceeded while waiting in batching queue")
+    return DeadlineExceeded("Timed out waiting for notification")  # the text of the real server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -11,27 +10,33 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from modelport.errors import Code, Internal, ModelportError
+from modelport.errors import Code, Internal, ModelportError, PermissionDenied
 from modelport.wire import messages
 from modelport.wire.services import METHODS
 from modelport_serving import dataplane
+from modelport_serving.calls import Call, Calls, new_request_id
 from modelport_serving.core import ServerCore
 from modelport_serving.dataplane import Array, Rules, Run, plan_predict
 from modelport_serving.example_inference import (
     classification_result,
+    example_count,
     plan_classify,
     plan_multi_inference,
     plan_regress,
     regression_result,
 )
 from modelport_serving.execution import Execution
+from modelport_serving.metrics import Metrics
 from modelport_serving.servable import Servable
 
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _MAX_TEXT = 1024  # bytes of an error text, as in the real server
 
 M = TypeVar("M", bound=Message)
-Endpoint = Callable[[Any, float | None], Awaitable[Message]]
+Endpoint = Callable[[Any, Call], Awaitable[Message]]
+
+_COUNTED = ("Predict", "Classify", "Regress")  # by the real server's metrics; the others are only logged
+_REQUEST_ID = "x-request-id"
 
 
 def status_of(code: Code) -> grpc.StatusCode:
@@ -41,7 +46,7 @@ def status_of(code: Code) -> grpc.StatusCode:
 
 def shorten(message: str) -> str:
     """Cut an error text as the real server does before it goes over gRPC."""
-    data = message.encode()
+    data = message.encode(errors="replace")
     return message if len(data) <= _MAX_TEXT else data[:_MAX_TEXT].decode(errors="ignore") + "...TRUNCATED"
 
 
@@ -52,12 +57,27 @@ class GrpcApi(grpc.GenericRpcHandler):
         core: gives handles and states.
         execution: runs models.
         rules: what the flags say about requests.
+        calls: admits requests and sees them off.
+        metrics: told of MultiInference's examples.
+        reloads: whether HandleReloadConfigRequest is answered.
     """
 
-    def __init__(self, core: ServerCore, execution: Execution, rules: Rules) -> None:
+    def __init__(
+        self,
+        core: ServerCore,
+        execution: Execution,
+        rules: Rules,
+        calls: Calls,
+        metrics: Metrics,
+        *,
+        reloads: bool = True,
+    ) -> None:
         self._core = core
         self._execution = execution
         self._rules = rules
+        self._calls = calls
+        self._metrics = metrics
+        self._takes_reloads = reloads
         endpoints: dict[str, Endpoint] = {
             "Predict": self._predict,
             "Classify": self._classify,
@@ -75,11 +95,11 @@ class GrpcApi(grpc.GenericRpcHandler):
         """Find the handler of a path; called by gRPC."""
         return self._handlers.get(handler_call_details.method)
 
-    async def _predict(self, request: messages.PredictRequest, deadline: float | None) -> Message:
+    async def _predict(self, request: messages.PredictRequest, call: Call) -> Message:
         spec = dataplane.spec_of(request)
-        return await self._infer(spec, deadline, lambda servable: plan_predict(servable, request, self._rules))
+        return await self._infer(spec, call, lambda servable: plan_predict(servable, request, self._rules))
 
-    async def _classify(self, request: messages.ClassificationRequest, deadline: float | None) -> Message:
+    async def _classify(self, request: messages.ClassificationRequest, call: Call) -> Message:
         spec = dataplane.spec_of(request)
 
         def plan(servable: Servable) -> Run[Message]:
@@ -92,11 +112,11 @@ class GrpcApi(grpc.GenericRpcHandler):
                 dataplane.fill_spec(response.model_spec, servable, run.signature)
                 return response
 
-            return Run(run.signature, run.feeds, run.fetches, finish)
+            return Run(run.signature, run.feeds, run.fetches, finish, run.joins)
 
-        return await self._infer(spec, deadline, plan)
+        return await self._infer(spec, call, plan)
 
-    async def _regress(self, request: messages.RegressionRequest, deadline: float | None) -> Message:
+    async def _regress(self, request: messages.RegressionRequest, call: Call) -> Message:
         spec = dataplane.spec_of(request)
 
         def plan(servable: Servable) -> Run[Message]:
@@ -107,49 +127,75 @@ class GrpcApi(grpc.GenericRpcHandler):
                 dataplane.fill_spec(response.model_spec, servable, run.signature)
                 return response
 
-            return Run(run.signature, run.feeds, run.fetches, finish)
+            return Run(run.signature, run.feeds, run.fetches, finish, run.joins)
 
-        return await self._infer(spec, deadline, plan)
+        return await self._infer(spec, call, plan)
 
-    async def _multi_inference(self, request: messages.MultiInferenceRequest, deadline: float | None) -> Message:
+    async def _multi_inference(self, request: messages.MultiInferenceRequest, call: Call) -> Message:
         """The first task's spec chooses the version; no task at all is a spec without a name."""
         spec = request.tasks[0].model_spec if request.tasks else messages.ModelSpec()
-        return await self._infer(spec, deadline, lambda servable: plan_multi_inference(servable, request, self._rules))
+        self._metrics.examples(spec.name, example_count(request.input))
+        return await self._infer(spec, call, lambda servable: plan_multi_inference(servable, request, self._rules))
 
-    async def _infer(self, spec: messages.ModelSpec, deadline: float | None, plan: Callable[[Servable], Run[M]]) -> M:
+    async def _infer(self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[M]]) -> M:
+        call.model = spec.name
         handle = self._core.handle(spec)
+        call.version = handle.servable.id.version
         try:
             run = plan(handle.servable)
         except BaseException:
             handle.release()
             raise
-        return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline))
+        arrays = await self._execution.run(handle, run.feeds, run.fetches, call.deadline, call.api, joins=run.joins)
+        return run.finish(arrays)
 
-    async def _metadata(self, request: messages.GetModelMetadataRequest, _: float | None) -> Message:
+    async def _metadata(self, request: messages.GetModelMetadataRequest, _: Call) -> Message:
         return dataplane.metadata(self._core, request)
 
-    async def _status(self, request: messages.GetModelStatusRequest, _: float | None) -> Message:
+    async def _status(self, request: messages.GetModelStatusRequest, _: Call) -> Message:
         return dataplane.status(self._core, request)
 
-    async def _reload(self, request: messages.ReloadConfigRequest, _: float | None) -> Message:
+    async def _reload(self, request: messages.ReloadConfigRequest, _: Call) -> Message:
+        if not self._takes_reloads:
+            raise PermissionDenied("This server was started with --enable_reload=false.")
         work = asyncio.get_running_loop().run_in_executor(self._reloads, dataplane.reload_config, self._core, request)
         return await work
 
     def _handler(self, name: str, endpoint: Endpoint) -> grpc.RpcMethodHandler:
         """Parse, call, serialise; not by gRPC's own deserialiser, so that malformed bytes are answered in our words."""
-        parse = METHODS[name].request.FromString
+        parse, path, calls = METHODS[name].request.FromString, METHODS[name].path, self._calls
+        counted = name in _COUNTED
 
-        async def call(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             left = context.time_remaining()
-            deadline = None if left is None else time.monotonic() + left
+            call = Call(name, "GRPC", path, counted=counted, bytes_in=len(data))
+            if left is not None:
+                call.deadline = call.begin + left
+            if calls.logged:
+                _identify(call, context)
+            code, text, body = Code.CANCELLED, "", b""
             try:
+                calls.begin(call)
                 try:
                     request = parse(data)
                 except DecodeError as error:
                     raise Internal("") from error  # the real server refuses malformed bytes without a word
-                response = await endpoint(request, deadline)
+                body = (await endpoint(request, call)).SerializeToString()
+                code = Code.OK
             except ModelportError as error:
-                await context.abort(status_of(error.code), shorten(error.message))
-            return response.SerializeToString()
+                code, text = error.code, error.message
+            finally:  # also when the client is gone
+                calls.end(call, code, text, len(body))
+            if code is not Code.OK:
+                await context.abort(status_of(code), shorten(text))
+            return body
 
-        return grpc.unary_unary_rpc_method_handler(call)
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def _identify(call: Call, context: grpc.aio.ServicerContext) -> None:
+    """Note who asks, and the id that the request came with; it is sent back."""
+    call.peer = context.peer()
+    sent = dict(context.invocation_metadata() or ())
+    call.request_id = str(sent.get(_REQUEST_ID, "")) or new_request_id()
+    context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))

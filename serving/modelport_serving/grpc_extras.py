@@ -34,18 +34,18 @@ _OFFICIAL_TYPES = {
 assert set(_OFFICIAL_TYPES) == {d.field for d in DTYPES if d.layout not in (Layout.BYTES, Layout.STRING)}  # noqa: S101
 
 
-class _Health(HealthServicer):
+class Health(HealthServicer):
     """The library's service, with the real server's words for a name that is not known."""
 
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802  # gRPC's own name
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's own name
         if request.service not in self._server_status:
             await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
         return await super().Check(request, context)
 
 
-async def add_health(server: Any) -> HealthServicer:
+async def add_health(server: Any) -> Health:
     """Add grpc.health.v1 to a `grpc.aio` server, SERVING for the names that the real server knows."""
-    servicer = _Health()
+    servicer = Health()
     for name in _HEALTHY:
         await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -28,6 +28,7 @@ class Request:
     target: str  # as it was sent, query and all
     headers: dict[str, str]
     body: bytes
+    peer: str = ""
 
 
 @dataclass
@@ -65,6 +66,7 @@ class HttpProtocol(asyncio.Protocol):
         self._connections = connections
         self._max_body_bytes = max_body_bytes
         self._transport: asyncio.Transport | None = None
+        self._peer = ""
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -78,6 +80,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client connected."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        name = transport.get_extra_info("peername")
+        self._peer = f"{name[0]}:{name[1]}" if name else ""
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,6 +165,7 @@ class HttpProtocol(asyncio.Protocol):
             self._target.decode("latin-1"),
             self._headers,
             self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            self._peer,
         )
         self._waiting.append((request, self._parser.should_keep_alive()))
         if self._task is None:

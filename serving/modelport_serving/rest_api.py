@@ -6,8 +6,8 @@ Routes and their quirks (the query string is part of the path, a label in a stat
 
 from __future__ import annotations
 
+import json
 import re
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,16 @@ from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import modelport_serving.rest_json as rest_json
-from modelport.errors import Code, InvalidArgument, ModelportError
+from modelport.errors import Code, InvalidArgument, ModelportError, Unavailable
 from modelport.wire import messages
 from modelport_serving import dataplane
+from modelport_serving.calls import Call, Calls
 from modelport_serving.core import ServerCore
 from modelport_serving.dataplane import Array, Rules, Run
 from modelport_serving.example_inference import plan_classify, plan_regress
-from modelport_serving.execution import Execution
+from modelport_serving.execution import Execution, Overloaded
 from modelport_serving.http_protocol import Request, Response, html_page
+from modelport_serving.metrics import CONTENT_TYPE, Metrics
 from modelport_serving.servable import Servable
 
 T = TypeVar("T")
@@ -59,12 +61,23 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INT64_MAX = 2**63 - 1
 
 
+_LIVE, _READY = "/v1/health/live", "/v1/health/ready"
+_PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
+_RETRY_AFTER = {"Retry-After": "1"}
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds on what one request may ask for."""
 
     timeout_s: float | None  # of an inference
     max_body_bytes: int  # after inflating
+    max_inflate_ratio: int
+    max_depth: int  # of JSON
+
+
+class TooLarge(InvalidArgument):
+    """A body over the limits: 413."""
 
 
 class RestApi:
@@ -75,52 +88,99 @@ class RestApi:
         execution: runs models.
         limits: bounds on a request.
         rules: what the flags say about requests.
+        calls: admits requests and sees them off.
+        metrics: the page at `metrics_path`.
+        metrics_path: where Prometheus finds it; "" for nowhere.
         cors: add the CORS headers to every answer under /v1/.
     """
 
     def __init__(
-        self, core: ServerCore, execution: Execution, limits: Limits, rules: Rules, *, cors: bool = False
+        self,
+        core: ServerCore,
+        execution: Execution,
+        limits: Limits,
+        rules: Rules,
+        calls: Calls,
+        metrics: Metrics,
+        *,
+        metrics_path: str = "",
+        cors: bool = False,
     ) -> None:
         self._core = core
         self._execution = execution
         self._limits = limits
         self._rules = rules
+        self._calls = calls
+        self._metrics = metrics
+        self._metrics_path = metrics_path
         self._cors = cors
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         path = _path_of(request.target)
+        if self._metrics_path and path.partition("?")[0] == self._metrics_path:
+            return self._metrics_page(path)
         if _BROKEN_ESCAPE.search(path):
             return html_page(400)
         if not path.lower().startswith("/v1/"):
             return html_page(404)
-        if request.method == "OPTIONS":
-            response = _preflight(request)
-        else:
-            try:
-                response = Response(200, await self._route(request, path))
-            except ModelportError as error:
-                body = rest_json.encode_error(error.message) if error.message else b""
-                response = Response(HTTP_STATUS[error.code], body)
+        if request.method == "GET" and path in (_LIVE, _READY):
+            return self._health(path)
+        response = await self._api(request, path)
         if self._cors:
-            response.headers = _CORS
+            response.headers = {**response.headers, **_CORS}
         return response
 
-    async def _route(self, request: Request, path: str) -> bytes:
+    async def _api(self, request: Request, path: str) -> Response:
+        call = Call("", "REST", path, request.peer, request.headers.get("x-request-id", ""), bytes_in=len(request.body))
+        code, text, response = Code.CANCELLED, "", Response(499)
+        try:
+            self._calls.begin(call)
+            if request.method == "OPTIONS":
+                response = _preflight(request)
+            else:
+                response = Response(200, await self._route(request, path, call))
+            code = Code.OK
+        except ModelportError as error:
+            code, text = error.code, error.message
+            response = _failure(error)
+        finally:  # also when the client is gone
+            self._calls.end(call, code, text, len(response.body))
+        if call.request_id:
+            response.headers = {**response.headers, "X-Request-Id": call.request_id}
+        response.close |= self._calls.draining
+        return response
+
+    def _metrics_page(self, path: str) -> Response:
+        if path != self._metrics_path:
+            return Response(400, f"Unexpected path: {path}. Should be {self._metrics_path}".encode(), CONTENT_TYPE)
+        return Response(200, self._metrics.page(), CONTENT_TYPE)
+
+    def _health(self, path: str) -> Response:
+        """Whether the process answers at all, or whether every configured model does."""
+        waiting = [] if path == _LIVE else self._core.unready()
+        if path == _READY and self._calls.draining:
+            waiting = ["the server is stopping", *waiting]
+        body = {"status": "UNAVAILABLE" if waiting else "OK", **({"reasons": waiting} if waiting else {})}
+        return Response(503 if waiting else 200, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
+
+    async def _route(self, request: Request, path: str, call: Call) -> bytes:
         if request.method == "POST" and (match := _VERB.fullmatch(path)):
             spec = _spec(*match.groups()[:3])
-            body = _body_of(request, self._limits.max_body_bytes)
+            call.model = spec.name
+            body = _body_of(request, self._limits)
             match match[4]:
                 case "predict":
-                    return await self._predict(spec, body)
+                    return await self._predict(spec, body, call)
                 case "classify":
-                    return await self._classify(spec, body)
+                    return await self._classify(spec, body, call)
                 case "regress":
-                    return await self._regress(spec, body)
+                    return await self._regress(spec, body, call)
         elif request.method == "GET" and (match := _LOOK.fullmatch(path)):
             if match[1] is None or match[1].lower() in ("versions", "labels"):
                 raise InvalidArgument("Missing model name in request.")
             spec = _spec(*match.groups()[:3])
+            call.model = spec.name
             if match[4] == "/metadata":
                 return self._metadata(spec)
             return rest_json.encode_status(
@@ -128,8 +188,9 @@ class RestApi:
             )
         raise InvalidArgument(f"Malformed request: {request.method} {path}")
 
-    async def _predict(self, spec: messages.ModelSpec, body: bytes) -> bytes:
-        document = rest_json.parse_document(body)
+    async def _predict(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
+        call.api = "predict"
+        document = rest_json.parse_document(body, max_depth=self._limits.max_depth)
         name = rest_json.signature_name(document)
         row_format = False
 
@@ -143,30 +204,36 @@ class RestApi:
             dtypes = {alias: info.dtype for alias, info in signature.inputs.items()}
             decoded = rest_json.decode_predict(document, name or "DEFAULT", dtypes)
             row_format = decoded.row_format
-            return dataplane.plan_columns(signature, decoded.inputs)
+            return dataplane.plan_columns(signature, decoded.inputs, self._rules)
 
-        outputs = await self._infer(spec, plan)
+        outputs = await self._infer(spec, call, plan)
         return rest_json.encode_predictions(outputs, row_format)
 
-    async def _classify(self, spec: messages.ModelSpec, body: bytes) -> bytes:
-        name, examples = _examples_of(body, "classify")
-        classified = await self._infer(spec, lambda servable: plan_classify(servable, name, examples, self._rules))
+    async def _classify(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
+        call.api = "classify"
+        name, examples = _examples_of(body, "classify", self._limits)
+        classified = await self._infer(
+            spec, call, lambda servable: plan_classify(servable, name, examples, self._rules)
+        )
         return rest_json.encode_classifications(classified.classes, classified.scores)
 
-    async def _regress(self, spec: messages.ModelSpec, body: bytes) -> bytes:
-        name, examples = _examples_of(body, "regress")
-        values = await self._infer(spec, lambda servable: plan_regress(servable, name, examples, self._rules))
+    async def _regress(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
+        call.api = "regress"
+        name, examples = _examples_of(body, "regress", self._limits)
+        values = await self._infer(spec, call, lambda servable: plan_regress(servable, name, examples, self._rules))
         return rest_json.encode_regressions(values)
 
-    async def _infer(self, spec: messages.ModelSpec, plan: Callable[[Servable], Run[T]]) -> T:
-        deadline = None if self._limits.timeout_s is None else time.monotonic() + self._limits.timeout_s
+    async def _infer(self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[T]]) -> T:
+        deadline = None if self._limits.timeout_s is None else call.begin + self._limits.timeout_s
         handle = self._core.handle(spec)
+        call.version = handle.servable.id.version
         try:
             run = plan(handle.servable)
         except BaseException:
             handle.release()
             raise
-        return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline))
+        api = call.api.capitalize()
+        return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline, api, joins=run.joins))
 
     def _metadata(self, spec: messages.ModelSpec) -> bytes:
         request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
@@ -192,9 +259,9 @@ def _spec(name: str | None, version: str | None, label: str | None) -> messages.
     return spec
 
 
-def _examples_of(body: bytes, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
+def _examples_of(body: bytes, method: Literal["classify", "regress"], limits: Limits) -> tuple[str, list[bytes]]:
     """Signature name and serialized examples; read before the model is looked up, as the real server does."""
-    document = rest_json.parse_document(body)
+    document = rest_json.parse_document(body, max_depth=limits.max_depth)
     return rest_json.signature_name(document), rest_json.decode_examples(document, method)
 
 
@@ -204,13 +271,47 @@ def _preflight(request: Request) -> Response:
     return Response(200 if allowed else 400, content_type="text/html; charset=ISO-8859-1")
 
 
-def _body_of(request: Request, limit: int) -> bytes:
-    """The body, inflated where Content-Encoding says gzip; as in the real server, what cannot be inflated is empty."""
+def _body_of(request: Request, limits: Limits) -> bytes:
+    """The body, inflated where Content-Encoding says gzip; as in the real server, what cannot be inflated is empty.
+
+    Raises:
+        TooLarge: it inflates to more than the limits allow; that is known a MiB past the limit at the latest.
+    """
+    body = request.body
     if "gzip" not in request.headers.get("content-encoding", ""):
-        return request.body
+        return body
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    pieces: list[bytes] = []
+    inflated = 0
+    left = body
     try:
-        body = inflate.decompress(request.body, limit)
+        while not inflate.eof:
+            piece = inflate.decompress(left, _PIECE)
+            left = inflate.unconsumed_tail
+            inflated += len(piece)
+            ratio = inflated / (len(body) - len(left))
+            if inflated > limits.max_body_bytes or (inflated > _PIECE and ratio > limits.max_inflate_ratio):
+                raise _too_large(inflated, len(body), limits)
+            if not piece:
+                return b""  # cut off
+            pieces.append(piece)
     except zlib.error:
         return b""
-    return body if inflate.eof else b""
+    return b"".join(pieces)
+
+
+def _too_large(inflated: int, sent: int, limits: Limits) -> TooLarge:
+    return TooLarge(
+        f"Expected a gzip body that inflates to at most {limits.max_body_bytes} bytes (--rest_api_max_body_bytes) and, "
+        f"beyond {_PIECE} bytes, to at most {limits.max_inflate_ratio} times its size (--rest_api_max_inflate_ratio). "
+        f"Received: {sent} bytes, of which a part inflates to {inflated} already"
+    )
+
+
+def _failure(error: ModelportError) -> Response:
+    body = rest_json.encode_error(error.message) if error.message else b""
+    if isinstance(error, TooLarge):
+        return Response(413, body)
+    if isinstance(error, Overloaded | Unavailable):
+        return Response(503, body, headers=_RETRY_AFTER)
+    return Response(HTTP_STATUS[error.code], body)

@@ -16,10 +16,14 @@ import numpy as np
 
 from modelport.errors import DeadlineExceeded
 from modelport.wire import messages
+from modelport_serving.batching import Limits
+from modelport_serving.joining import Trust
 from modelport_serving.session import GraphSession
 from modelport_serving.states import ServableId
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_MAX_TRUSTS = 256
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     defaults: Mapping[str, messages.TensorProto]
     proto: messages.SignatureDef
+    joins: bool  # whether every input and output has an open first dimension
 
 
 class Servable:
@@ -50,14 +55,19 @@ class Servable:
         path: the version's folder.
         session: the loaded graph.
         load_s: seconds that loading took.
+        limits: how requests are joined, where that was asked for.
     """
 
-    def __init__(self, servable: ServableId, path: Path, session: GraphSession, load_s: float) -> None:
+    def __init__(
+        self, servable: ServableId, path: Path, session: GraphSession, load_s: float, limits: Limits | None = None
+    ) -> None:
         self.id = servable
         self.path = path
         self.load_s = load_s
+        self.limits = limits
         self.warmup_s: float | None = None  # set by the warm-up; None when there was nothing to replay
         self._session = session
+        self._trusts: dict[tuple[str, ...], Trust] = {}
         self.signatures = {name: _signature(name, data) for name, data in session.signature_defs.items()}
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None = None) -> list[Array]:
@@ -82,6 +92,15 @@ class Servable:
             raise DeadlineExceeded("Timed out waiting for notification")  # the text of the real server
         return self._session.run(feeds, fetches, max(1, int(left * 1000)))
 
+    def trust(self, fetches: tuple[str, ...]) -> Trust:
+        """Whether requests for these outputs may share a run unasked; one object for all requests."""
+        trust = self._trusts.get(fetches)
+        if trust is None:
+            if len(self._trusts) >= _MAX_TRUSTS:  # clients choose the outputs, and their order
+                self._trusts.clear()
+            trust = self._trusts[fetches] = Trust(not self._session.keeps_state(fetches))
+        return trust
+
     def close(self) -> None:
         """Free the session's memory."""
         self._session.close()
@@ -96,4 +115,10 @@ def _signature(name: str, data: bytes) -> Signature:
         outputs={alias: TensorInfo(info.name, info.dtype) for alias, info in proto.outputs.items()},
         defaults=dict(proto.defaults),
         proto=proto,
+        joins=all(_is_open(info) for infos in (proto.inputs, proto.outputs) for info in infos.values()),
     )
+
+
+def _is_open(info: messages.TensorInfo) -> bool:
+    dims = info.tensor_shape.dim
+    return not info.tensor_shape.unknown_rank and len(dims) > 0 and dims[0].size < 0

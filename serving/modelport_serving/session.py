@@ -14,14 +14,27 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on CPU features are not our users' business
 
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
-from modelport.errors import DataLoss, InvalidArgument, NotFound, Unimplemented, from_code
+from modelport.errors import (
+    DataLoss,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    Unimplemented,
+    from_code,
+)
+from modelport.serverconfig import read
+from modelport_serving import statefulness
 from modelport_serving.options import Options
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_MAX_PREPARED = 256
+_FILE_TROUBLES = {"; No such file or directory": NotFound, "; Permission denied": PermissionDenied}
 _MISSING = (
     "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
     "Specified file path: {}"
@@ -89,6 +102,12 @@ class GraphSession:
             if options is not None:
                 pywrap_tf_session.TF_DeleteBuffer(options)
 
+    def keeps_state(self, fetches: Sequence[str]) -> bool:
+        """Whether computing these tensors may change or depend on anything but the inputs: variables written, random
+        numbers, queues. Reading variables and tables is no such thing."""
+        kinds = statefulness.kinds_behind(self._graph, fetches)
+        return bool(kinds - statefulness.HARMLESS)
+
     def close(self) -> None:
         """Free the variables and the graph."""
         self._session.close()
@@ -99,6 +118,8 @@ class GraphSession:
         prepared = self._prepared.get(key)
         if prepared is None:
             with self._prepare_lock:
+                if len(self._prepared) >= _MAX_PREPARED:  # clients choose the outputs, and their order
+                    self._prepared.clear()
                 prepared = self._prepared[key] = (self._tensors(feeds), self._tensors(fetches))
         return prepared
 
@@ -127,15 +148,69 @@ def _load(session: Any, path: Path, tags: list[str]) -> Any:
             "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
         ) from error
     except OSError as error:  # and for a saved_model.pb that does not parse
+        if _is_cut_off((path / "saved_model.pb").read_bytes()):
+            raise OutOfRange("Read less bytes than requested") from error
         raise DataLoss(f"Can't parse {path}/saved_model.pb as binary proto") from error
+    except tf.errors.OpError as error:
+        # What restoring says of files, with a code that the Python loader has lost on the way.
+        for text, kind in _FILE_TROUBLES.items():
+            if error.error_code == tf.errors.UNKNOWN and text in error.message:
+                raise kind(error.message) from error
+        raise
     except (ValueError, TypeError) as error:  # a graph that cannot be imported
         raise InvalidArgument(str(error)) from error
 
 
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a message ends inside one of its fields, rather than being no message at all."""
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        match tag & 7:
+            case 0:
+                _, position = _varint(data, position)
+            case 1:
+                position += 8
+            case 2:
+                length, position = _varint(data, position)
+                position += length
+            case 5:
+                position += 4
+            case _:
+                return False
+    return position > len(data)
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """The varint at a position and the position behind it; one that is cut off ends past the data."""
+    value = shift = 0
+    while position < len(data):
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position
+    return value, len(data) + 1
+
+
 def session_config(options: Options) -> Any:
-    """The ConfigProto of a server's options: thread counts."""
+    """The ConfigProto of a server's options: the file's, with the thread counts that are given beside it.
+
+    Raises:
+        NotFound, PermissionDenied: the file cannot be read.
+        InvalidArgument: it is no ConfigProto.
+    """
+    config = tf.compat.v1.ConfigProto()
+    if options.tensorflow_session_config_file:
+        path = options.tensorflow_session_config_file
+        try:
+            text_format.Parse(read(path), config)
+        except text_format.ParseError as error:
+            raise InvalidArgument(f"Invalid protobuf file: '{path}'; at line:column {error}") from error
     both = options.tensorflow_session_parallelism
-    return tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism or both,
-        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism or both,
-    )
+    intra, inter = options.tensorflow_intra_op_parallelism or both, options.tensorflow_inter_op_parallelism or both
+    if intra:
+        config.intra_op_parallelism_threads = intra
+    if inter:
+        config.inter_op_parallelism_threads = inter
+    return config

@@ -68,6 +68,11 @@ class StateBoard:
         """Call `listener(servable, status)` on every later post; it must be quick."""
         self._listeners.append(listener)
 
+    def names(self) -> list[str]:
+        """The models of which a version was ever managed."""
+        with self._changed:
+            return list(self._models)
+
     def versions(self, name: str) -> dict[int, VersionStatus]:
         """A copy of the statuses of a model's versions, highest version first; empty for an unknown model."""
         with self._changed:

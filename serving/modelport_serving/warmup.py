@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -23,11 +23,15 @@ MAX_RECORDS = 1000
 Replayers = Mapping[str, Callable[[Any], object]]
 
 
-def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> float | None:
-    """Run every recorded request `iterations` times, in order.
+class WarmUp(NamedTuple):
+    """What a warm-up did."""
 
-    Returns:
-        Seconds that it took; None when there is no warm-up file.
+    seconds: float
+    records: int
+
+
+def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> WarmUp | None:
+    """Run every recorded request `iterations` times, in order; None when there is no warm-up file.
 
     Raises:
         InvalidArgument: a record is no PredictionLog, or there are more than 1000.
@@ -39,6 +43,7 @@ def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> flo
     if not path.is_file():
         return None
     begin = time.monotonic()
+    number = 0
     for number, record in enumerate(_records(path), 1):
         try:
             log = messages.PredictionLog.FromString(record)
@@ -54,7 +59,7 @@ def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> flo
                 replayers[kind](request)
         if number > MAX_RECORDS:
             raise InvalidArgument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
-    return time.monotonic() - begin
+    return WarmUp(time.monotonic() - begin, number)
 
 
 def _records(path: Path) -> Iterator[bytes]:

@@ -127,8 +127,8 @@ def test_wrong_flags(flags, words):
     [
         ([], "model_base_path and server_options.model_config_file are empty"),
         (["--model_base_path=/m", "--port=0"], "grpc_port or server_options.grpc_socket_path must be set"),
-        (["--model_base_path=relative"], "to have an absolute path or URI; got base_path()=relative"),
-        (["--model_base_path=gs://b/m"], "on a local file system"),
+        (["--port=auto", "--model_base_path=relative"], "to have an absolute path or URI; got base_path()=relative"),
+        (["--port=auto", "--model_base_path=gs://b/m"], "on a local file system"),
         (["--model_base_path=/m", "--port=9", "--rest_api_port=9"], "different ports"),
         (["--model_config_file=/nowhere/models.config"], "read the configuration '/nowhere/models.config'"),
         (["--model_base_path=/m", "--host=no.such.host.invalid"], "address to listen on"),

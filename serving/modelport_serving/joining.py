@@ -1,0 +1,214 @@
+"""Several requests in one run: rows put together, run once, taken apart again.
+
+Pure functions of arrays and of a callable that runs the model; when runs happen is `execution`'s business. Checks and
+texts are those of TensorFlow Serving's `batching_session.cc`. Unlike there, a request whose inputs do not fit its
+neighbours', or that fails, fails alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
+from modelport_serving.batching import Limits
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Feeds = Mapping[str, Array]
+RunOnce = Callable[[Feeds], list[Array]]
+Outcome = list[Array] | ModelportError
+
+_PADDED_RANKS = range(1, 7)
+_TRIALS = 3  # joined runs that are compared with single ones before a model is trusted to keep rows apart
+
+
+def row_count(feeds: Feeds) -> int | None:
+    """The rows of a request; None when its inputs have no first dimension in common."""
+    rows = -1
+    for array in feeds.values():
+        if not array.ndim or (rows >= 0 and len(array) != rows):
+            return None
+        rows = len(array)
+    return rows if rows >= 0 else None
+
+
+def checked_row_count(feeds: Feeds, limits: Limits) -> int:
+    """The rows of a request to a batched model.
+
+    Raises:
+        InvalidArgument: no inputs, scalars, unequal or too many rows.
+    """
+    if not feeds:
+        raise InvalidArgument("Batching Run() must have at least one input tensor")
+    if not all(array.ndim for array in feeds.values()):
+        raise InvalidArgument("Batching Run() input tensors must have at least one dimension")
+    rows = row_count(feeds)
+    if rows is None:
+        raise InvalidArgument("Batching Run() input tensors must have equal 0th-dimension size")
+    if rows > limits.max_rows:
+        raise InvalidArgument(f"Task size {rows} is larger than maximum input batch size {limits.max_rows}")
+    return rows
+
+
+def likeness(feeds: Feeds, *, padded: bool) -> tuple[Any, ...]:
+    """What two requests must have in common to share a run: dtypes and inner shapes, or only ranks where these are
+    made equal by padding."""
+    return tuple((a.dtype.num, a.ndim if padded else a.shape[1:], a.size > 0) for a in feeds.values())
+
+
+def run_batched(run: RunOnce, requests: Sequence[Feeds], limits: Limits) -> list[Outcome]:
+    """Run requests to a batched model, all of the same likeness, in one run or in as few as the limits allow."""
+    try:
+        outputs = _run_in_pieces(run, _joined(requests, pad=limits.pad), limits)
+    except ModelportError as error:
+        if len(requests) == 1:
+            return [error]
+        return [run_batched(run, [request], limits)[0] for request in requests]
+    return list(_taken_apart(outputs, [len(next(iter(feeds.values()))) for feeds in requests]))
+
+
+def run_joined(run: RunOnce, requests: Sequence[Feeds]) -> list[Outcome]:
+    """Run requests together that nobody asked to be batched: whatever cannot be told apart afterwards, or fails, is
+    run again one by one."""
+    if len(requests) > 1:
+        counts = [len(next(iter(feeds.values()))) for feeds in requests]
+        try:
+            outputs = run(_joined(requests, pad=False))
+            _check_outputs(outputs, sum(counts))
+            return list(_taken_apart(outputs, counts))
+        except ModelportError:
+            pass  # each request now gets the answer or the error that is its own
+    return [_alone(run, feeds) for feeds in requests]
+
+
+class Trust:
+    """Whether runs of one set of inputs and outputs may be joined without being asked.
+
+    A model that writes variables, or whose signature has no open first dimension, never is. Of others the first joined
+    runs are compared with single ones: rows may not influence one another.
+    """
+
+    __slots__ = ("_trials_left", "joins")
+
+    def __init__(self, joins: bool) -> None:
+        self.joins = joins
+        self._trials_left = _TRIALS
+
+    def check(self, once: RunOnce, requests: Sequence[Feeds], outcomes: list[Outcome]) -> list[Outcome]:
+        """The outcomes to give: those of the joined run once the model is trusted, single ones while it is tried."""
+        if len(requests) == 1 or self._trials_left <= 0:
+            return outcomes
+        single = [run_joined(once, [feeds])[0] for feeds in requests]
+        if not _agree(outcomes, single):
+            self.joins = False
+        elif not _all_rows_equal(requests):
+            self._trials_left -= 1
+        return single
+
+
+ALWAYS, NEVER = Trust(True), Trust(False)
+
+
+def _agree(outcomes: Sequence[Outcome], expected: Sequence[Outcome]) -> bool:
+    """Whether requests were answered alike, but for the last digits that another batch size may change."""
+    return all(
+        isinstance(ours, list) and isinstance(theirs, list) and all(map(_close, ours, theirs))
+        for ours, theirs in zip(outcomes, expected, strict=True)
+    )
+
+
+def _all_rows_equal(requests: Sequence[Feeds]) -> bool:
+    """Whether requests are too much alike for their answers to show that rows are mixed up."""
+    first = requests[0]
+    return all(
+        all(np.array_equal(first[name][:1], array[index : index + 1]) for index in range(len(array)))
+        for feeds in requests
+        for name, array in feeds.items()
+    )
+
+
+def _alone(run: RunOnce, feeds: Feeds) -> Outcome:
+    try:
+        return run(feeds)
+    except ModelportError as error:
+        return error
+
+
+def _joined(requests: Sequence[Feeds], *, pad: bool) -> Feeds:
+    if len(requests) == 1:
+        return requests[0]
+    joined = {}
+    for name in requests[0]:
+        arrays = [feeds[name] for feeds in requests]
+        joined[name] = np.concatenate(_padded(arrays) if pad else arrays)
+    return joined
+
+
+def _padded(arrays: Sequence[Array]) -> Sequence[Array]:
+    """Arrays of equal inner shape: each filled up at the ends with its own first element."""
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) == 1:
+        return arrays
+    if arrays[0].ndim not in _PADDED_RANKS:
+        raise InvalidArgument("Only tensors with rank from 1 to 6 can be padded.")
+    inner = tuple(map(max, *shapes))
+    padded = []
+    for array in arrays:
+        full = np.full((len(array), *inner), array.flat[0], array.dtype)
+        full[tuple(map(slice, array.shape))] = array
+        padded.append(full)
+    return padded
+
+
+def _run_in_pieces(run: RunOnce, feeds: Feeds, limits: Limits) -> list[Array]:
+    rows = len(next(iter(feeds.values())))
+    step = limits.max_run_rows
+    if rows <= step:
+        return _run_sized(run, feeds, rows, limits)
+    pieces = [
+        _run_sized(run, {name: a[at : at + step] for name, a in feeds.items()}, min(step, rows - at), limits)
+        for at in range(0, rows, step)
+    ]
+    return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+
+def _run_sized(run: RunOnce, feeds: Feeds, rows: int, limits: Limits) -> list[Array]:
+    """One run, padded with its first row up to an allowed size; what the padding gave is dropped."""
+    size = next((size for size in limits.sizes if size >= rows), rows) if rows else 0
+    if size > rows:
+        feeds = {name: np.concatenate([a, np.repeat(a[:1], size - rows, axis=0)]) for name, a in feeds.items()}
+    outputs = run(feeds)
+    _check_outputs(outputs, size)
+    return [output[:rows] for output in outputs] if size > rows else outputs
+
+
+def _check_outputs(outputs: Sequence[Array], rows: int) -> None:
+    for output in outputs:
+        if not isinstance(output, np.ndarray) or not output.ndim:  # a session gives a scalar string as bytes
+            raise FailedPrecondition("Batched output tensor has 0 dimensions")
+        if len(output) != rows:
+            raise FailedPrecondition(
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
+                "tensors"
+            )
+
+
+def _taken_apart(outputs: Sequence[Array], counts: Sequence[int]) -> list[list[Array]]:
+    if len(counts) == 1:
+        return [list(outputs)]
+    answers = []
+    start = 0
+    for count in counts:
+        answers.append([output[start : start + count] for output in outputs])
+        start += count
+    return answers
+
+
+def _close(ours: Array, theirs: Array) -> bool:
+    if not isinstance(ours, np.ndarray) or not isinstance(theirs, np.ndarray) or ours.shape != theirs.shape:
+        return False
+    if ours.dtype.kind in "fc":
+        return bool(np.allclose(ours, theirs, rtol=1e-4, atol=1e-6, equal_nan=True))
+    return bool(np.array_equal(ours, theirs))

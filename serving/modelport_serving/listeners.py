@@ -1,0 +1,188 @@
+"""The open ports of a server: gRPC on TCP and a unix socket, REST; opened together, drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+
+import grpc
+
+from modelport.errors import InvalidArgument, Unavailable
+from modelport_serving import tls
+from modelport_serving.calls import Calls
+from modelport_serving.core import ServerCore
+from modelport_serving.dataplane import Rules
+from modelport_serving.execution import Execution
+from modelport_serving.grpc_api import GrpcApi
+from modelport_serving.grpc_extras import Health, add_health, add_reflection
+from modelport_serving.http_protocol import HttpProtocol
+from modelport_serving.metrics import Metrics
+from modelport_serving.options import AUTO
+from modelport_serving.settings import Settings
+
+_LOOK_S = 0.02  # between two looks at what is still under way
+
+
+class Listeners:
+    """Opens the ports on the running event loop, and closes them when what is under way has been answered.
+
+    Attributes:
+        grpc_port, rest_port: the ports that were taken; 0 for none.
+    """
+
+    def __init__(
+        self, settings: Settings, core: ServerCore, execution: Execution, rules: Rules, calls: Calls, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._core = core
+        self._execution = execution
+        self._rules = rules
+        self._calls = calls
+        self._metrics = metrics
+        self._grpc: grpc.aio.Server | None = None
+        self._health: Health | None = None
+        self._http: asyncio.Server | None = None
+        self._connections: set[HttpProtocol] = set()
+        self.grpc_port = self.rest_port = 0
+
+    async def open(self) -> None:
+        """Open all ports.
+
+        Raises:
+            Unavailable: one is taken.
+        """
+        options = self._settings.options
+        server = self._grpc = grpc.aio.server(options=_grpc_options(options.grpc_channel_arguments))
+        api = GrpcApi(
+            self._core, self._execution, self._rules, self._calls, self._metrics, reloads=options.enable_reload
+        )
+        server.add_generic_rpc_handlers((api,))
+        if options.enable_reflection:
+            add_reflection(server)
+        if options.enable_grpc_healthcheck_service:
+            self._health = await add_health(server)
+        if options.port:
+            wanted = 0 if options.port == AUTO else options.port
+            try:
+                self.grpc_port = self._listen(server, f"{_bracketed(options.host)}:{wanted}")
+            except RuntimeError as error:
+                raise _taken(options.host, wanted) from error
+        if options.grpc_socket_path:
+            try:
+                self._listen(server, f"unix:{options.grpc_socket_path}")
+            except RuntimeError as error:
+                raise Unavailable(f"Cannot listen on the unix socket {options.grpc_socket_path!r}: {error}") from error
+        await server.start()
+        if options.rest_api_port:
+            await self._open_rest()
+
+    async def drain(self) -> None:
+        """Refuse new requests, wait for those under way (for at most `grace_seconds`), close everything."""
+        deadline = time.monotonic() + self._settings.options.grace_seconds
+        self._calls.draining = True
+        if self._health is not None:
+            await self._health.enter_graceful_shutdown()
+        while self._calls.under_way and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_S)
+        if self._http is not None:
+            self._http.close()
+        for connection in list(self._connections):
+            connection.drain()
+        if self._grpc is not None:
+            await self._grpc.stop(max(deadline - time.monotonic(), 0.0))
+        while self._connections and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_S)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)  # lets the loop close what was aborted
+
+    def _listen(self, server: grpc.aio.Server, address: str) -> int:
+        ssl = self._settings.ssl
+        port: int
+        if ssl is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, tls.credentials_of(ssl))
+        return port
+
+    async def _open_rest(self) -> None:
+        from modelport_serving.rest_api import Limits, RestApi  # JSON is not needed by a server that speaks gRPC only
+
+        options = self._settings.options
+        limits = Limits(
+            timeout_s=options.rest_api_timeout_in_ms / 1000 if options.rest_api_timeout_in_ms > 0 else None,
+            max_body_bytes=options.rest_api_max_body_bytes,
+            max_inflate_ratio=options.rest_api_max_inflate_ratio,
+            max_depth=options.rest_api_max_json_depth,
+        )
+        api = RestApi(
+            self._core,
+            self._execution,
+            limits,
+            self._rules,
+            self._calls,
+            self._metrics,
+            metrics_path=self._settings.metrics_path,
+            cors=options.rest_api_enable_cors_support,
+        )
+        wanted = 0 if options.rest_api_port == AUTO else options.rest_api_port
+        ssl = self._settings.ssl
+        try:
+            self._http = await asyncio.get_running_loop().create_server(
+                lambda: HttpProtocol(api, self._connections, limits.max_body_bytes),
+                options.host,
+                wanted,
+                backlog=1024,
+                ssl=None if ssl is None else tls.context_of(ssl, options.ssl_config_file),
+            )
+        except OSError as error:
+            raise _taken(options.host, wanted) from error
+        self.rest_port = self._http.sockets[0].getsockname()[1]
+
+
+def check_free(host: str, port: int) -> None:
+    """Find out before the models are loaded whether a port can be had.
+
+    Raises:
+        InvalidArgument: the host is no address of this machine.
+        Unavailable: the port is taken.
+    """
+    if port in (0, AUTO):
+        return
+    with contextlib.closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (socket.gaierror, OverflowError) as error:
+            raise InvalidArgument(
+                f"Expected an address to listen on for --host, and a port below 65536. Received: {host!r}, {port}"
+            ) from error
+        except OSError as error:
+            raise _taken(host, port) from error
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _taken(host: str, port: int) -> Unavailable:
+    return Unavailable(
+        f"Cannot listen on {host}:{port}: the port is in use or not ours to take. "
+        "Choose another with --port/--rest_api_port, or 'auto' for any free one."
+    )
+
+
+def _grpc_options(arguments: str) -> list[tuple[str, str | int]]:
+    chosen: list[tuple[str, str | int]] = [
+        ("grpc.max_receive_message_length", 2**31 - 1),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its traffic unnoticed
+    ]
+    for pair in filter(None, arguments.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidArgument(f"Expected --grpc_channel_arguments as k=v,k=v. Received: {pair!r}")
+        chosen.append((key, int(value) if value.lstrip("-").isdecimal() else value))
+    return chosen
