@@ -28,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # The API's own bound on a message; a short value list may not blow up past it.
 MAX_BYTES = 2**31 - 1
+MAX_RANK = 64  # numpy's
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_FIXED32 = 0, 1, 5
 _FIELD_NUMBERS = {field.name: field.number for field in messages.TensorProto.DESCRIPTOR.fields}
 _TRUE_LITTLE = sys.byteorder == "little"
@@ -77,8 +78,8 @@ def decode(proto: messages.TensorProto) -> Array:
     The array may share the message's memory and then is read-only.
 
     Raises:
-        InvalidArgument: unknown dtype, negative dimension, `tensor_content` of another length than the shape asks for,
-            or malformed packed values.
+        InvalidArgument: unknown dtype, negative or more than 64 dimensions, `tensor_content` of another length than the
+            shape asks for, or malformed packed values.
         ResourceExhausted: a few values stand for more than 2 GiB.
     """
     row = dtypes.BY_NUMBER.get(proto.dtype) or dtypes.by_number(proto.dtype)
@@ -128,7 +129,7 @@ def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
     """The shape of a tensor; an unknown rank is a scalar, as the real server has it.
 
     Raises:
-        InvalidArgument: a negative dimension.
+        InvalidArgument: a negative dimension, or more than 64.
     """
     return _shape_and_size(proto.SerializeToString())[0]
 
@@ -142,6 +143,8 @@ def _shape_and_size(data: bytes) -> tuple[tuple[int, ...], int]:
     shape = tuple(dim.size for dim in proto.dim)
     if shape and min(shape) < 0:
         raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
+    if len(shape) > MAX_RANK:
+        raise InvalidArgument(f"Expected at most {MAX_RANK} dimensions, as numpy has them; received {len(shape)}.")
     return shape, math.prod(shape)
 
 

@@ -21,15 +21,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture(scope="session")
 def model_files(tmp_path_factory) -> Path:
-    """The models of `models.py`: `affine-2`, `affine-3` (2 and 3 are the offset), `matrix`, `slow`, `counter`."""
+    """The models of `models.py`, each under its name; `affine-2` and `affine-3` have these offsets."""
     import models
 
     root = tmp_path_factory.mktemp("model-files")
     models.affine(root / "affine-2", 2.0)
     models.affine(root / "affine-3", 3.0)
-    models.matrix(root / "matrix")
-    models.slow(root / "slow")
-    models.counter(root / "counter")
+    for write in (models.matrix, models.slow, models.counter, models.row_counter, models.centred, models.slow_rows):
+        write(root / write.__name__)
     return root
 
 

@@ -74,3 +74,43 @@ def counter(folder: Path) -> Path:
         return {"total": module.total.assign_add(step)}
 
     return _save(module, folder, {"serving_default": call})
+
+
+def row_counter(folder: Path) -> Path:
+    """`serving_default(x float[?]) -> calls int64[?]`: how often it was run, for each row."""
+    module = tf.Module()
+    module.calls = tf.Variable(0, dtype=tf.int64)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def call(x):
+        return {"calls": tf.ones_like(x, tf.int64) * module.calls.assign_add(1)}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def centred(folder: Path) -> Path:
+    """`serving_default(x float[?]) -> y = x - mean(x)`: rows influence one another."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def call(x):
+        return {"y": x - tf.reduce_mean(x)}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def slow_rows(folder: Path) -> Path:
+    """`serving_default(seconds float[?]) -> done = seconds`, after spinning for about the longest of them."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="seconds")])
+    def call(seconds):
+        until = tf.timestamp() + tf.cast(tf.reduce_max(seconds), tf.float64)
+        total, _ = tf.while_loop(
+            lambda _, now: now < until,
+            lambda total, _: (total + tf.reduce_sum(tf.random.uniform([1000])), tf.timestamp()),
+            (tf.constant(0.0), tf.timestamp()),
+        )
+        return {"done": seconds + 0.0 * total}
+
+    return _save(module, folder, {"serving_default": call})

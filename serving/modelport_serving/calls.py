@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import uuid
@@ -13,6 +14,8 @@ from typing import TextIO
 
 from modelport.errors import Code, Unavailable, from_os_error
 from modelport_serving.metrics import Metrics
+
+_logger = logging.getLogger("modelport.serving")
 
 
 @dataclass(slots=True)
@@ -112,6 +115,11 @@ class Calls:
             call.request_id = new_request_id()
         if self.draining:
             raise Unavailable("The server is stopping and takes no new requests.")
+
+    def broken(self, call: Call, error: Exception) -> str:
+        """Report a fault of the server's own; returns what the client is told."""
+        _logger.error("A fault while answering %s %s", call.entrypoint, call.path, exc_info=error)
+        return f"Internal error: {type(error).__name__}: {error}"
 
     def end(self, call: Call, code: Code, message: str = "", bytes_out: int = 0) -> None:
         """See a request off that was answered with this code."""

@@ -17,7 +17,6 @@ from modelport.errors import FailedPrecondition, Internal, InvalidArgument, Mode
 from modelport.serverconfig import models_from_message
 from modelport.wire import messages
 from modelport_serving.core import ServerCore
-from modelport_serving.options import MAX_RANK
 from modelport_serving.servable import Servable, Signature
 from modelport_serving.states import ServableId, VersionStatus
 
@@ -65,7 +64,7 @@ class Rules:
 
     check_method_name: bool = False  # --enable_signature_method_name_check
     tensor_content: bool = False  # --enable_serialization_as_tensor_content
-    max_rank: int = MAX_RANK  # --max_tensor_rank
+    max_rank: int = tensors.MAX_RANK  # --max_tensor_rank
 
 
 def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Rules) -> Run[messages.PredictResponse]:

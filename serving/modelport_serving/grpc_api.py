@@ -184,6 +184,8 @@ class GrpcApi(grpc.GenericRpcHandler):
                 code = Code.OK
             except ModelportError as error:
                 code, text = error.code, error.message
+            except Exception as error:  # a fault of ours: the caller gets an answer, the log the details
+                code, text = Code.INTERNAL, calls.broken(call, error)
             finally:  # also when the client is gone
                 calls.end(call, code, text, len(body))
             if code is not Code.OK:

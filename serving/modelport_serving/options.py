@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelport.tensors import MAX_RANK
+
 AUTO = -1
 """A port number that asks for any free port; on the command line `auto`."""
 
@@ -24,9 +26,6 @@ def flag(default: Any, text: str, *, ours: bool = False, unused: str = "", refus
 
 _NO_GPU = "the embedded server runs on the CPU"
 _NO_TFLITE = "the embedded server runs SavedModels only"
-
-MAX_RANK = 64
-"""The most dimensions that a tensor can have here: numpy's bound."""
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ class RestApi:
         except ModelportError as error:
             code, text = error.code, error.message
             response = _failure(error)
+        except Exception as error:  # a fault of ours: the caller gets an answer, the log the details
+            code, text = Code.INTERNAL, self._calls.broken(call, error)
+            response = Response(500, rest_json.encode_error(text))
         finally:  # also when the client is gone
             self._calls.end(call, code, text, len(response.body))
         if call.request_id:

@@ -17,10 +17,11 @@ from modelport.serverconfig import (
     parse_ssl,
     read,
 )
+from modelport.tensors import MAX_RANK
 from modelport_serving import tls
 from modelport_serving.batching import thread_count
 from modelport_serving.metrics import DEFAULT_PATH
-from modelport_serving.options import AUTO, MAX_RANK, Options
+from modelport_serving.options import AUTO, Options
 
 
 @dataclass(frozen=True)

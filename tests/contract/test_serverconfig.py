@@ -57,7 +57,10 @@ def test_no_models(text, models):
 
 @pytest.mark.parametrize("text", ["model_config_list {", "nonsense", "model_config_list { config { nam: 'a' } }"])
 def test_bad_text_names_the_place(text):
-    with pytest.raises(InvalidArgument, match=r"ModelServerConfig in '/x/models.config'; at line:column 1:"):
+    with pytest.raises(
+        InvalidArgument,
+        match=r"Invalid protobuf file: '/x/models.config': expected .*ModelServerConfig; at line:column 1:",
+    ):
         config.parse_models(text, "'/x/models.config'")
 
 
