@@ -24,11 +24,12 @@ ALLOWED = {
 }
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
-    {"options", "states", "flags", "prometheus", "batching", "statefulness"},
+    {"options", "states", "flags", "prometheus", "batching", "operations"},
     {"policy", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls", "joining"},
     {"servable", "settings", "calls"},
     {"manager"},
-    {"core", "execution"},
+    {"core", "lanes"},
+    {"execution"},
     {"dataplane", "example_inference"},
     {"loading", "grpc_api", "rest_api"},
     {"listeners"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -44,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
         _say(f"Failed to start server. Error: {error.code.name}: {error.message}")
         return 1
     _show(server)
+    _spare_the_collector()
     while not stop.wait(1.0):  # a wait without end would keep Python from running the signal handler on some platforms
         pass
     _say("Draining: requests under way are answered, new ones refused.")
@@ -58,6 +60,14 @@ def _stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stop.set())
     return stop
+
+
+def _spare_the_collector() -> None:
+    """Take TensorFlow's million long-lived objects out of the garbage collector's sight: a fifth of the time of small
+    requests. Only in a process of our own; what embeds a Server has a collector of its own to mind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def _show(server: Server) -> None:

@@ -1,12 +1,9 @@
 """Where and when models run: requests wait in lanes, a small pool of threads runs them (TensorFlow releases the
 interpreter lock).
 
-A lane holds the requests that may share a run: same version, same inputs and outputs, same likeness. As soon as a
-thread is free it takes all that waits at the head of the oldest lane, so requests are joined exactly when they would
-have waited anyway, and a lone one never waits for company. With --enable_batching the parameters' timeout, sizes and
-queue limits rule instead.
-
-All of a lane's state belongs to the event loop's thread; only `Batch.run` runs elsewhere.
+As soon as a thread is free it takes all that waits at the head of the next lane, so requests are joined exactly when
+they would have waited anyway, and a lone one never waits for company. With --enable_batching the parameters' timeout,
+sizes and queue limits rule instead.
 """
 
 from __future__ import annotations
@@ -15,120 +12,23 @@ import asyncio
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelport.errors import DeadlineExceeded, Internal, ModelportError, ResourceExhausted, Unavailable
+from modelport.errors import DeadlineExceeded, ModelportError, ResourceExhausted
 from modelport_serving.batching import UNASKED, Limits
-from modelport_serving.joining import (
-    ALWAYS,
-    NEVER,
-    Outcome,
-    Trust,
-    checked_row_count,
-    likeness,
-    row_count,
-    run_batched,
-    run_joined,
-)
+from modelport_serving.joining import ALWAYS, NEVER, Outcome, checked_row_count, likeness, row_count
+from modelport_serving.lanes import Batch, Lane, Task
 from modelport_serving.manager import Handle
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Watch = Callable[["Batch", Sequence[Outcome], float], None]
+Watch = Callable[[Batch, Sequence[Outcome], float], None]
 
 
 class Overloaded(ResourceExhausted):
     """Too many requests wait; the shells tell the client to come back."""
-
-
-class Task:
-    """One waiting request."""
-
-    __slots__ = ("api", "deadline", "feeds", "future", "handle", "rows", "since")
-
-    def __init__(
-        self,
-        handle: Handle,
-        feeds: Mapping[str, Array],
-        rows: int,
-        deadline: float | None,
-        api: str,
-        future: asyncio.Future[Any],
-    ) -> None:
-        self.handle = handle
-        self.feeds = feeds
-        self.rows = rows
-        self.deadline = deadline
-        self.api = api
-        self.future = future
-        self.since = time.monotonic()
-
-
-class Batch:
-    """Requests that will share a run."""
-
-    __slots__ = ("due", "lane", "rows", "taken", "tasks")
-
-    def __init__(self, lane: _Lane) -> None:
-        self.lane = lane
-        self.tasks: list[Task] = []
-        self.rows = 0
-        self.taken = 0.0  # when a thread took it
-        self.due = lane.limits.timeout_s <= 0
-
-    def run(self) -> list[Outcome]:
-        """Run on a thread; one outcome a task."""
-        deadlines = [task.deadline for task in self.tasks]
-        latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
-        servable, fetches = self.tasks[0].handle.servable, self.lane.fetches
-        requests = [task.feeds for task in self.tasks]
-
-        def once(feeds: Mapping[str, Array]) -> list[Array]:
-            return servable.run(feeds, fetches, latest)
-
-        try:
-            if self.lane.limits.asked:
-                return run_batched(once, requests, self.lane.limits)
-            outcomes = run_joined(once, requests)
-            return self.lane.trust.check(once, requests, outcomes)
-        except Exception as error:  # a promise broken inside must not leave the callers waiting
-            known = error if isinstance(error, ModelportError) else Internal(f"{type(error).__name__}: {error}")
-            return [known] * len(self.tasks)
-
-
-class _Lane:
-    """Batches of one likeness, oldest first; the last one still takes requests."""
-
-    __slots__ = ("batches", "fetches", "key", "limits", "trust")
-
-    def __init__(self, key: Any, fetches: Sequence[str], limits: Limits, trust: Trust) -> None:
-        self.key = key
-        self.fetches = fetches
-        self.limits = limits
-        self.trust = trust
-        self.batches: deque[Batch] = deque()
-
-    def batch_for(self, rows: int) -> Batch:
-        """The batch that takes a request of so many rows; a new one where the last is full.
-
-        Raises:
-            Unavailable: as many batches wait as may.
-        """
-        batches, limits = self.batches, self.limits
-        if batches and batches[-1].rows + rows <= limits.max_rows and self.trust.joins and rows:
-            return batches[-1]
-        if len(batches) >= limits.max_batches:
-            raise Unavailable(
-                "The batch scheduling queue to which this task was submitted is full; currently "
-                f"{len(batches)} batches enqueued and max_enqueued_batches is {limits.max_batches}"
-            )
-        if batches:
-            batches[-1].due = True  # closed: nobody can join it any more
-        batches.append(Batch(self))
-        return batches[-1]
 
 
 class Execution:
@@ -146,7 +46,7 @@ class Execution:
         self._max_waiting = max_waiting
         self._join = join
         self._watch = watch
-        self._lanes: dict[Any, _Lane] = {}
+        self._lanes: dict[Any, Lane] = {}
         self._running = 0
         self.waiting = 0
         self._pump_due = False
@@ -212,7 +112,7 @@ class Execution:
 
     def _lane(
         self, handle: Handle, feeds: Mapping[str, Array], fetches: Sequence[str], joins: bool
-    ) -> tuple[_Lane, int]:
+    ) -> tuple[Lane, int]:
         servable = handle.servable
         limits = servable.limits
         names = tuple(feeds)
@@ -230,7 +130,7 @@ class Execution:
         key = (servable, names, outputs, alike)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(key, outputs, limits, trust)
+            lane = self._lanes[key] = Lane(key, outputs, limits, trust)
         return lane, rows
 
     def _ripen(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
@@ -238,29 +138,34 @@ class Execution:
         self._schedule(loop)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look for work after the callbacks that are due now, so that requests which arrived together are joined."""
+        """Look for work after the callbacks that are due now: requests which arrived together share a run."""
         if not self._pump_due and self._running < self._threads:
             self._pump_due = True
             loop.call_soon(self._pump, loop)
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pump_due = False
-        for key, lane in list(self._lanes.items()):
+        for lane in list(self._lanes.values()):
             if self._running >= self._threads:
                 return
-            if not lane.batches[0].due:
+            if not lane.is_ready:
                 continue
             batch = lane.batches.popleft()
-            del self._lanes[key]
-            if lane.batches:  # behind the others, so that no lane starves
-                self._lanes[key] = lane
             self.waiting -= len(batch.tasks)
             self._drop_lost(batch)
             if batch.tasks:
                 self._running += 1
+                lane.running += 1
                 self._work.put((loop, batch))
-        if self._running < self._threads and any(lane.batches[0].due for lane in self._lanes.values()):
+            self._put_last(lane)
+        if self._running < self._threads and any(lane.is_ready for lane in self._lanes.values()):
             self._schedule(loop)
+
+    def _put_last(self, lane: Lane) -> None:
+        """Put a lane behind the others, so that none starves; forget it when it has nothing left to do."""
+        del self._lanes[lane.key]
+        if lane.batches or lane.running:
+            self._lanes[lane.key] = lane
 
     def _drop_lost(self, batch: Batch) -> None:
         """Leave out what nobody waits for any more and what is past its deadline."""
@@ -289,6 +194,8 @@ class Execution:
         self, loop: asyncio.AbstractEventLoop, batch: Batch, outcomes: Sequence[Outcome], seconds: float
     ) -> None:
         self._running -= 1
+        batch.lane.running -= 1
+        batch.lane.trust.took(seconds)
         if self._watch is not None:
             self._watch(batch, outcomes, seconds)
         for task, outcome in zip(batch.tasks, outcomes, strict=True):
@@ -299,6 +206,8 @@ class Execution:
                 task.future.set_result(outcome)
             else:
                 task.future.set_exception(outcome)
+        if not batch.lane.batches and not batch.lane.running:
+            del self._lanes[batch.lane.key]
         if self._lanes:
             self._schedule(loop)
 

@@ -18,8 +18,9 @@ from modelport.errors import Aborted, ModelportError
 from modelport_serving.calls import AccessLog, Calls
 from modelport_serving.core import ServerCore
 from modelport_serving.dataplane import Rules
-from modelport_serving.execution import Batch, Execution
+from modelport_serving.execution import Execution
 from modelport_serving.joining import Outcome
+from modelport_serving.lanes import Batch
 from modelport_serving.listeners import Listeners, check_free
 from modelport_serving.loading import Loader
 from modelport_serving.metrics import Metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from modelport.errors import (
     from_code,
 )
 from modelport.serverconfig import read
-from modelport_serving import statefulness
+from modelport_serving.operations import Operations, are_open_ended, keep_state
 from modelport_serving.options import Options
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -39,6 +40,38 @@ _MISSING = (
     "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
     "Specified file path: {}"
 )
+
+
+def _run_options(**fields: int) -> Any:
+    return pywrap_tf_session.TF_NewBufferFromString(tf.compat.v1.RunOptions(**fields).SerializeToString())
+
+
+_ON_THIS_THREAD = _run_options(inter_op_thread_pool=-1)
+_BRIEF_S = 0.002
+_WATCHED_RUNS = 8
+
+
+class _Prepared:
+    """One set of inputs and outputs: their handles in the graph, and how long runs take."""
+
+    __slots__ = ("_open_ended", "_runs", "_seconds", "inputs", "outputs")
+
+    def __init__(self, inputs: list[Any], outputs: list[Any], open_ended: bool) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self._open_ended = open_ended
+        self._runs = 0
+        self._seconds = _BRIEF_S
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether runs have been brief, and cannot become long by what is in the inputs."""
+        return self._runs >= _WATCHED_RUNS and self._seconds < _BRIEF_S and not self._open_ended
+
+    def took(self, seconds: float) -> None:
+        """Note a run; the last few count."""
+        self._runs += 1
+        self._seconds += (seconds - self._seconds) / 4
 
 
 @contextmanager
@@ -68,7 +101,7 @@ class GraphSession:
         _check_files(path)
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
-        self._prepared: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[list[Any], list[Any]]] = {}
+        self._prepared: dict[tuple[tuple[str, ...], tuple[str, ...]], _Prepared] = {}
         self._prepare_lock = threading.Lock()
         try:
             with translated_errors(), self._graph.as_default():
@@ -76,6 +109,7 @@ class GraphSession:
         except BaseException:
             self.close()
             raise
+        self._operations = Operations(self._graph, meta_graph.graph_def.library.function)
         self.signature_defs: dict[str, bytes] = {
             name: signature.SerializeToString() for name, signature in meta_graph.signature_def.items()
         }
@@ -85,42 +119,51 @@ class GraphSession:
 
         Calls the function under `Session.run` with tensor handles that were looked up once: 16 µs against 105 µs
         through `make_callable` for a small dense model, and it takes a time-out for each call, which callables do not.
+        Graphs whose runs have been brief, and cannot but be, run on the calling thread: a switch to another and back
+        costs as much as such a run. A time-out could not interrupt them there, and has no need to.
         """
-        inputs, outputs = self._handles(tuple(feeds), tuple(fetches))
-        options = None
-        if timeout_ms is not None:
-            options = pywrap_tf_session.TF_NewBufferFromString(
-                tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms).SerializeToString()
-            )
-        try:
-            with translated_errors():
-                arrays = dict(zip(inputs, feeds.values(), strict=True))
-                return pywrap_tf_session.TF_SessionRun_wrapper(
-                    self._session._session, options, arrays, outputs, [], None
-                )
-        finally:
-            if options is not None:
+        prepared = self._handles(tuple(feeds), tuple(fetches))
+        begin = time.perf_counter()
+        if prepared.is_brief:
+            arrays = self._run(prepared, feeds, _ON_THIS_THREAD)
+        elif timeout_ms is None:
+            arrays = self._run(prepared, feeds, None)
+        else:
+            options = _run_options(timeout_in_ms=timeout_ms)
+            try:
+                arrays = self._run(prepared, feeds, options)
+            finally:
                 pywrap_tf_session.TF_DeleteBuffer(options)
+        prepared.took(time.perf_counter() - begin)
+        return arrays
+
+    def _run(self, prepared: _Prepared, feeds: Mapping[str, Array], options: Any) -> list[Array]:
+        arrays = dict(zip(prepared.inputs, feeds.values(), strict=True))
+        with translated_errors():
+            return pywrap_tf_session.TF_SessionRun_wrapper(
+                self._session._session, options, arrays, prepared.outputs, [], None
+            )
 
     def keeps_state(self, fetches: Sequence[str]) -> bool:
         """Whether computing these tensors may change or depend on anything but the inputs: variables written, random
         numbers, queues. Reading variables and tables is no such thing."""
-        kinds = statefulness.kinds_behind(self._graph, fetches)
-        return bool(kinds - statefulness.HARMLESS)
+        return keep_state(self._operations.behind(fetches))
 
     def close(self) -> None:
         """Free the variables and the graph."""
         self._session.close()
         self._prepared.clear()
 
-    def _handles(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
+    def _handles(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Prepared:
         key = (feeds, fetches)
         prepared = self._prepared.get(key)
         if prepared is None:
             with self._prepare_lock:
                 if len(self._prepared) >= _MAX_PREPARED:  # clients choose the outputs, and their order
                     self._prepared.clear()
-                prepared = self._prepared[key] = (self._tensors(feeds), self._tensors(fetches))
+                inputs, outputs = self._tensors(feeds), self._tensors(fetches)
+                open_ended = are_open_ended(self._operations.behind(fetches))
+                prepared = self._prepared[key] = _Prepared(inputs, outputs, open_ended)
         return prepared
 
     def _tensors(self, names: tuple[str, ...]) -> list[Any]:
