@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The official API package requires the full `tensorflow` beside `tensorflow-cpu`; tests and benchmarks need its messages only.
 PEER := tensorflow-serving-api==2.21.0
+# How long `make fuzz` runs each target.
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format protos lock clean
+.PHONY: help setup demo test check bench format fuzz protos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +40,12 @@ format: setup ## let the formatter and the linter mend what they can
 
 bench: setup ## every benchmark, as ratios against a peer measured in the same run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+fuzz: setup ## look for inputs that break the decoders; FUZZ_SECONDS for each target (600)
+	@mkdir -p build/fuzz/json build/fuzz/wire
+	@failed=0; for name in json wire; do echo "== fuzz_$$name: new inputs go to build/fuzz/$$name, findings to build/fuzz"; \
+	  $(BIN)/python tests/fuzz/fuzz_$$name.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=build/fuzz/ \
+	    build/fuzz/$$name tests/fuzz/corpus/$$name || failed=1; done; exit $$failed
 
 protos: setup ## compile modelport/wire/protos to the descriptor set and the type stubs
 	@$(BIN)/python -m modelport.wire.compile

@@ -29,6 +29,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # The API's own bound on a message; a short value list may not blow up past it.
 MAX_BYTES = 2**31 - 1
 MAX_RANK = 64  # numpy's
+_LONGEST_KEPT = 1024  # bytes of a shape's message
+_TOO_MANY = 2**58  # elements: their bytes could no longer be counted, even where another dimension is 0
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_FIXED32 = 0, 1, 5
 _FIELD_NUMBERS = {field.name: field.number for field in messages.TensorProto.DESCRIPTOR.fields}
 _TRUE_LITTLE = sys.byteorder == "little"
@@ -134,9 +136,15 @@ def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
     return _shape_and_size(proto.SerializeToString())[0]
 
 
-@lru_cache(maxsize=4096)
 def _shape_and_size(data: bytes) -> tuple[tuple[int, ...], int]:
-    """Servers see few shapes many times, and walking the dimensions costs more than decoding a small tensor."""
+    """Servers see few shapes many times, and walking the dimensions costs more than decoding a small tensor.
+
+    Long messages are not kept: dimensions may have names, as long as a client likes.
+    """
+    return _kept(data) if len(data) <= _LONGEST_KEPT else _read_shape(data)
+
+
+def _read_shape(data: bytes) -> tuple[tuple[int, ...], int]:
     proto = messages.TensorShapeProto.FromString(data)
     if proto.unknown_rank:
         return (), 1
@@ -145,7 +153,12 @@ def _shape_and_size(data: bytes) -> tuple[tuple[int, ...], int]:
         raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
     if len(shape) > MAX_RANK:
         raise InvalidArgument(f"Expected at most {MAX_RANK} dimensions, as numpy has them; received {len(shape)}.")
+    if math.prod(size or 1 for size in shape) >= _TOO_MANY:
+        raise InvalidArgument(f"Expected fewer than 2**58 elements; received the shape {list(shape)}.")
     return shape, math.prod(shape)
+
+
+_kept = lru_cache(maxsize=4096)(_read_shape)
 
 
 def _from_python(value: Any) -> Array:
@@ -169,7 +182,7 @@ def _exact(array: Array, dtype: np.dtype[Any]) -> bool:
 
 
 def _refuse_foreign_objects(array: Array) -> None:
-    for item in array.flat:
+    for item in array.ravel().tolist():  # array.flat ends at 32 dimensions
         if not isinstance(item, str | bytes):
             raise InvalidArgument(
                 f"Expected only str or bytes in an array of objects; received {type(item).__name__}: {item!r:.80}."
@@ -216,7 +229,7 @@ def _strings_from_content(content: bytes, size: int) -> Array:
         raise InvalidArgument(f"Expected {size} strings in tensor_content; received {len(content)} bytes.")
     start = int(ends[size - 1]) + 1
     lengths = varint.decode(content[:start])
-    if start + int(lengths.sum()) != len(content) or bool((lengths < 0).any()):
+    if bool((lengths < 0).any()) or start + sum(lengths.tolist()) != len(content):  # numpy's sum would wrap around
         raise InvalidArgument(f"Expected {size} strings to fill tensor_content; their lengths do not add up to it.")
     strings = np.empty(size, object)
     for index, length in enumerate(lengths.tolist()):

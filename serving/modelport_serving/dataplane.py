@@ -27,6 +27,8 @@ PREDICT_METHOD, CLASSIFY_METHOD, REGRESS_METHOD = (
     f"tensorflow/serving/{verb}" for verb in ("predict", "classify", "regress")
 )
 DEFAULT_SIGNATURE = "serving_default"
+# TensorFlow walks arrays of strings with an iterator of numpy's that has room for so many, and does not check.
+_MAX_STRING_RANK = 32
 
 
 class _HasSpec(Protocol):
@@ -113,8 +115,10 @@ def plan_columns(signature: Signature, inputs: Mapping[str, Array], rules: Rules
 
 
 def check_ranks(arrays: Iterable[Array], rules: Rules) -> None:
-    """Refuse tensors of more dimensions than the server was told to take."""
+    """Refuse tensors of more dimensions than the server was told to take, and strings that would end the process."""
     for array in arrays:
+        if array.ndim > _MAX_STRING_RANK and array.dtype == object:
+            raise InvalidArgument(f"Expected strings in at most {_MAX_STRING_RANK} dimensions. Received: {array.ndim}")
         if array.ndim > rules.max_rank:
             raise InvalidArgument(
                 f"Expected tensors of at most {rules.max_rank} dimensions (--max_tensor_rank). Received: {array.ndim}"

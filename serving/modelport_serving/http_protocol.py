@@ -42,6 +42,9 @@ class Response:
     close: bool = False
 
 
+_NO_REQUEST = Request("GET", "", {}, b"")
+_MAX_PIPELINED = 32  # requests that a client may send before the first is answered; then it has to wait
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -68,7 +71,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._waiting: deque[tuple[Request | Response, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._draining = False
         self._writable = asyncio.Event()
@@ -100,8 +103,13 @@ class HttpProtocol(asyncio.Protocol):
         except (httptools.HttpParserError, UnicodeDecodeError):
             if not self._refused:
                 self._refuse(html_page(400))
-        except httptools.HttpParserUpgrade:
-            self._refuse(html_page(501))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+
+    def eof_received(self) -> bool:
+        """The client will send no more; what it sent is still answered."""
+        self._draining = True
+        return self._task is not None
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -167,9 +175,7 @@ class HttpProtocol(asyncio.Protocol):
             self._body[0] if len(self._body) == 1 else b"".join(self._body),
             self._peer,
         )
-        self._waiting.append((request, self._parser.should_keep_alive()))
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._answer())
+        self._line_up(request, self._parser.should_keep_alive())
 
     # ours
 
@@ -191,16 +197,46 @@ class HttpProtocol(asyncio.Protocol):
         self._refuse(Response(413, f'{{\n    "error": "{limit}"\n}}'.encode(), close=True))
 
     def _refuse(self, response: Response) -> None:
+        """Answer what cannot be a request, in its turn, and close."""
         self._refused = True
-        self._write(Request("GET", "", {}, b""), response, keep_alive=False)
+        self._line_up(response, keep_alive=False)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Go on as if the client had not offered another protocol, which a server is free to do (RFC 9110, 7.8).
+
+        The parser ends at such an offer, before the body; so the request is read once more without it.
+        """
+        if self._parser.get_method() == b"CONNECT":
+            self._refuse(html_page(501))
+            return
+        offered, _ = self._waiting.pop()
+        if isinstance(offered, Response):  # refused already
+            return
+        headers = {name: value for name, value in offered.headers.items() if name not in ("upgrade", "connection")}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(f"{offered.method} {offered.target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + rest)
+
+    def _line_up(self, item: Request | Response, keep_alive: bool) -> None:
+        self._waiting.append((item, keep_alive))
+        if len(self._waiting) >= _MAX_PIPELINED and self._transport is not None:
+            self._transport.pause_reading()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._answer())
 
     async def _answer(self) -> None:
         try:
             while self._waiting:
-                request, keep_alive = self._waiting.popleft()
-                response = await self._handler(request)
+                item, keep_alive = self._waiting.popleft()
+                if len(self._waiting) == _MAX_PIPELINED - 1 and self._transport is not None:
+                    self._transport.resume_reading()
+                if isinstance(item, Response):
+                    self._write(_NO_REQUEST, item, keep_alive)
+                    return
+                request, response = item, await self._handler(item)
                 await self._writable.wait()
-                self._write(request, response, keep_alive and not self._draining)
+                last = self._draining and not self._waiting
+                self._write(request, response, keep_alive and not last)
         finally:
             self._task = None
 

@@ -59,6 +59,7 @@ _VERB = re.compile(_SPEC.replace("(?:/([^/:]+))?", "/([^/:]+)", 1) + r":(classif
 _LOOK = re.compile(_SPEC + r"(/metadata)?", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _INT64_MAX = 2**63 - 1
+_INT64_DIGITS = 19
 
 
 _LIVE, _READY = "/v1/health/live", "/v1/health/ready"
@@ -124,6 +125,8 @@ class RestApi:
             return html_page(400)
         if not path.lower().startswith("/v1/"):
             return html_page(404)
+        if request.method == "TRACE":
+            return html_page(501)
         if request.method == "GET" and path in (_LIVE, _READY):
             return self._health(path)
         response = await self._api(request, path)
@@ -247,16 +250,20 @@ def _path_of(target: str) -> str:
     """The target as the real server matches it: query and fragment belong to it, an absolute form loses its host."""
     if target.startswith("/"):
         return target
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # brackets that are no IPv6 address
+        return ""
     return target[target.index(parts.netloc) + len(parts.netloc) :] if parts.netloc else target
 
 
 def _spec(name: str | None, version: str | None, label: str | None) -> messages.ModelSpec:
     spec = messages.ModelSpec(name=unquote(name or ""))
     if version is not None:
-        if int(version) > _INT64_MAX:
+        digits = version.lstrip("0") or "0"
+        if len(digits) > _INT64_DIGITS or int(digits) > _INT64_MAX:
             raise InvalidArgument("")  # the real server answers 400 with an empty body
-        spec.version.value = int(version)
+        spec.version.value = int(digits)
     elif label is not None:
         spec.version_label = unquote(label)
     return spec

@@ -45,7 +45,7 @@ def parse_document(body: bytes, *, max_depth: int = MAX_DEPTH) -> Document:
         raise InvalidArgument("JSON Parse error: The document is empty")
     value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST)
     if not isinstance(value, dict):
-        raise value_error(value, "Is not object")
+        raise value_error(parse(body, max_depth, runs=False)[0] if has_runs else value, "Is not object")
     return Document(body, max_depth, value, has_runs)
 
 

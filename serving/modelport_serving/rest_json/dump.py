@@ -43,7 +43,9 @@ def value_error(value: Any, text: str) -> InvalidArgument:
 
 
 def _write(value: Any, depth: int, out: bytearray) -> bool:
-    """Append a value; False when the text ends here."""
+    """Append a value; False when the text ends here, as it does at the latest when so many brackets are open."""
+    if depth >= _ROOM:
+        return False
     if isinstance(value, dict):
         out += b"{"
         for index, (name, member) in enumerate(value.items()):

@@ -1,9 +1,11 @@
-"""Arrays of numbers in bulk: text → nested lists in C → one numpy array, without a look at each number in Python.
+"""Arrays of numbers in bulk: text → one numpy array, without a look at each number in Python.
 
 A `Run` is a member's value that is an array of numbers and of such arrays and nothing else: what `instances` and
-`inputs` usually are. Its numbers are read by orjson, correctly rounded. RapidJSON rounds a little less well, so
-`array_of` answers only where both must give the same array, and None elsewhere: then the exact path decides.
-Measured on 32 rows of 784 floats: 0.9 ms, against 3.8 ms for the standard library's parser alone.
+`inputs` usually are. The numbers of a long one are read by simdjson straight into a buffer, those of a short one by
+orjson into lists; both round correctly. RapidJSON rounds a little less well, so `array_of` answers only where both must
+give the same array, and None elsewhere: then the exact path decides.
+Measured on 32 rows of 784 floats, to the array: 0.4 ms by simdjson, 1.0 ms by orjson and numpy, 3.8 ms for the standard
+library's parser alone.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import simdjson
 
 from modelport import dtypes
 from modelport_serving.rest_json.tensor_values import INTEGER_RANGES, MAX_RANK, Array
@@ -34,12 +37,17 @@ _DROPPED_BITS = 2**29 - 1
 _MIDDLE, _NEAR = 2**28, 64
 
 
+_LONG = 4096  # bytes of text from which on simdjson is the quicker one
+_ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
+_BUFFERS = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "u": np.dtype(np.uint64)}
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An array of numbers: its text, and the nested lists of ints and floats that orjson made of it."""
+    """An array of numbers: its text, and what a parser made of it."""
 
     text: bytes
-    values: list[Any]
+    values: Any  # nested lists of ints and floats, or an array of simdjson's
 
 
 def take(body: bytes, start: int) -> Run | None:
@@ -55,8 +63,8 @@ def take(body: bytes, start: int) -> Run | None:
     if b"t" in text or b"f" in text or b"n" in text:  # true, false, null
         return None
     try:
-        return Run(text, orjson.loads(text))
-    except orjson.JSONDecodeError:
+        return Run(text, simdjson.Parser().parse(text) if len(text) >= _LONG else orjson.loads(text))
+    except ValueError:  # orjson's error is one too
         return None
 
 
@@ -71,13 +79,13 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
         The array, shape (len(runs), ...), or None when the exact path must decide: ragged, empty, a literal that the
         type does not take, or a number that RapidJSON might read as another one.
     """
+    name = dtypes.BY_NUMBER[dtype].name if dtype in dtypes.BY_NUMBER else ""
     try:
-        array = np.array([run.values for run in runs])
-    except ValueError:  # ragged, or of more dimensions than numpy has
+        array = np.array([run.values if isinstance(run.values, list) else _long(run, name) for run in runs])
+    except (ValueError, TypeError):  # ragged, of more dimensions than numpy has, or other numbers than the dtype takes
         return None
     if not array.size:
         return None
-    name = dtypes.BY_NUMBER[dtype].name if dtype in dtypes.BY_NUMBER else ""
     if name in INTEGER_RANGES:
         return _integers(array, name)
     if name == "float":
@@ -85,6 +93,38 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
     if name == "double" and _all_exact(runs):
         return array.astype(np.float64)
     return None
+
+
+def _long(run: Run, name: str) -> Array:
+    """The array of a long run.
+
+    Raises:
+        TypeError, ValueError: it is ragged, or there are literals in it that the type does not take.
+    """
+    kind = "u" if name.startswith("uint") else "i" if name in INTEGER_RANGES else "d"
+    flat = np.frombuffer(run.values.as_buffer(of_type=kind), _BUFFERS[kind])
+    return flat.reshape(_shape(run.text.translate(None, _ALL_BUT_MARKS)))
+
+
+def _shape(marks: bytes) -> tuple[int, ...]:
+    """The shape of nested arrays of numbers, of which only brackets and commas are left.
+
+    Raises:
+        ValueError: they are ragged.
+    """
+    depth = len(marks) - len(marks.lstrip(b"["))
+    inner = marks.index(b"]") - depth
+    sizes = [inner + 1]
+    unit = b"[" + b"," * inner + b"]"
+    for level in range(depth - 2, -1, -1):  # each level is the first element of the one around it, over and over
+        position, size = level + 1 + len(unit), 1
+        while marks.startswith(b",", position):
+            position, size = position + 1 + len(unit), size + 1
+        unit = b"[" + b",".join([unit] * size) + b"]"
+        sizes.append(size)
+    if unit != marks:
+        raise ValueError("ragged")
+    return tuple(reversed(sizes))
 
 
 def _all_exact(runs: Sequence[Run]) -> bool:

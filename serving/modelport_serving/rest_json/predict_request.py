@@ -188,7 +188,7 @@ class _Stack:
         self._size = 0
 
     def push(self, row: Any) -> None:
-        shape = shape_of(row)
+        shape = shape_of(row, rows=True)
         flat = flatten(row, shape, self._dtype)
         if self._shape is None:
             self._shape, self._size = shape, len(flat)

@@ -32,8 +32,8 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
 MAX_RANK = 64  # numpy's
 
 
-def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape that the first element of each level promises.
+def shape_of(value: Any, *, rows: bool = False) -> tuple[int, ...]:
+    """The shape that the first element of each level promises; of `rows`, which will have one dimension more.
 
     Raises:
         InvalidArgument: more levels than an array can have dimensions.
@@ -42,7 +42,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
     while isinstance(value, list):
         shape.append(len(value))
         value = value[0] if value else None
-    if len(shape) > MAX_RANK:
+    if len(shape) + rows > MAX_RANK:
         raise InvalidArgument(
             f"Expected a tensor of at most {MAX_RANK} dimensions; received lists nested {len(shape)} deep."
         )
