@@ -30,7 +30,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_BYTES = 2**31 - 1
 MAX_RANK = 64  # numpy's
 _LONGEST_KEPT = 1024  # bytes of a shape's message
-_TOO_MANY = 2**58  # elements: their bytes could no longer be counted, even where another dimension is 0
+_TOO_MANY = 2**58  # elements whose bytes numpy could not count, and so not even where another dimension is 0
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_FIXED32 = 0, 1, 5
 _FIELD_NUMBERS = {field.name: field.number for field in messages.TensorProto.DESCRIPTOR.fields}
 _TRUE_LITTLE = sys.byteorder == "little"
@@ -153,8 +153,8 @@ def _read_shape(data: bytes) -> tuple[tuple[int, ...], int]:
         raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
     if len(shape) > MAX_RANK:
         raise InvalidArgument(f"Expected at most {MAX_RANK} dimensions, as numpy has them; received {len(shape)}.")
-    if math.prod(size or 1 for size in shape) >= _TOO_MANY:
-        raise InvalidArgument(f"Expected fewer than 2**58 elements; received the shape {list(shape)}.")
+    if 0 in shape and math.prod(size or 1 for size in shape) >= _TOO_MANY:
+        raise InvalidArgument(f"Expected smaller dimensions beside a 0; received the shape {list(shape)}.")
     return shape, math.prod(shape)
 
 

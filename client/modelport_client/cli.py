@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from modelport.errors import InvalidArgument
+from modelport.errors import InvalidArgument, from_os_error
 from modelport_client.client import Client
 from modelport_client.results import Array, Prediction
 
 DEFAULT_SERVER = "localhost:8500"
 _MAX_ROWS = 50  # of a table; --json prints all
+# The formats that TensorFlow's decode_image knows.
+_IMAGE_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
 
 
 def predict_main(argv: Sequence[str]) -> int:
@@ -33,7 +35,7 @@ def predict_main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if (options.image is None) == (options.input is None):
         parser.error("give either --image or --input")
-    inputs = options.image if options.image is not None else _read_input(options.input)
+    inputs = _images(options.image) if options.image is not None else _read_input(options.input)
     with Client(options.server, timeout=options.timeout) as client:
         begin = time.monotonic()
         answer = client.predict(
@@ -112,6 +114,22 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=int, help="default: the newest that is available")
+
+
+def _images(paths: list[Path]) -> list[bytes]:
+    """The files' bytes; what is no image is told before a server has to find out."""
+    images = []
+    for path in paths:
+        try:
+            images.append(path.read_bytes())
+        except OSError as error:
+            raise from_os_error(error, "read the image", path) from error
+        if not images[-1].startswith(_IMAGE_BEGINNINGS):
+            raise InvalidArgument(
+                f"Expected an image file (PNG, JPEG, GIF or BMP). Received: {str(path)!r}, which begins with "
+                f"{images[-1][:8]!r}."
+            )
+    return images
 
 
 def _read_input(text: str) -> Any:

@@ -22,17 +22,19 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 
+DEFAULT_PORT = 8500
+
 
 class GrpcTransport:
     """One channel to one target.
 
     Args:
-        target: `host:port`, `unix:/path`, or any gRPC name such as `dns:///host:port`.
+        target: `host:port`, `host` (port 8500), `unix:/path`, or any gRPC name such as `dns:///host:port`.
         credentials: for TLS; None for plain text.
     """
 
     def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
-        self._target = target
+        self._target = target = _with_port(target)
         if credentials is None:
             self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
         else:
@@ -81,7 +83,18 @@ class GrpcTransport:
     def _translated(self, error: grpc.RpcError, timeout: float) -> ModelportError:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE:
+            if "HTTP/2" in details:
+                return Unavailable(
+                    f"What answers at {self._target} does not speak gRPC. If that is the REST port, ask "
+                    f"http://{self._target} ({details})"
+                )
             return Unavailable(f"No server answers at {self._target}: {details}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(f"No answer from {self._target} within {round(timeout, 1)} s: {details}")
+            return DeadlineExceeded(f"No answer from {self._target} within {round(timeout, 1) or timeout:g} s: {details}")
         return from_code(code.value[0], details)
+
+
+def _with_port(target: str) -> str:
+    """A bare host gets the API's own port; gRPC would take 443."""
+    is_bare = ":" not in target and "/" not in target
+    return f"{target}:{DEFAULT_PORT}" if is_bare and target else target

@@ -115,8 +115,13 @@ class RestTransport:
         except urllib3.exceptions.NewConnectionError as error:  # refused; urllib3 counts it among the time-outs
             raise Unavailable(f"No server answers at {self._url}: {error}") from error
         except urllib3.exceptions.TimeoutError as error:
-            raise DeadlineExceeded(f"No answer from {self._url} within {round(timeout, 1)} s.") from error
+            raise DeadlineExceeded(f"No answer from {self._url} within {round(timeout, 1) or timeout:g} s.") from error
         except urllib3.exceptions.HTTPError as error:
+            if "BadStatusLine" in str(error):
+                raise Unavailable(
+                    f"What answers at {self._url} does not speak HTTP/1.1. If that is the gRPC port, ask "
+                    f"{self._url.partition('//')[2]}"
+                ) from error
             raise Unavailable(f"No server answers at {self._url}: {error}") from error
         if response.status != 200:
             raise _error_of(response.status, response.data)

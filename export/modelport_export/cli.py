@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelport import manifest as manifests
 from modelport.errors import InvalidArgument, from_os_error
 from modelport.quiet import native_notes_held_back
+from modelport.repository import check_name
 from modelport_export.gate import Gate
 from modelport_export.images import ImageInput
 
@@ -45,6 +46,7 @@ def publish_main(argv: Sequence[str]) -> int:
     parser.add_argument("--name", required=True, help="the model's name in the repository")
     parser.add_argument("--repository", type=Path, default=Path("models"), metavar="DIR", help="default: models")
     options = parser.parse_args(argv)
+    check_name(options.name)  # before a model is loaded for nothing
     publishing = _import_publishing()
     with _progress(options.json) as progress:
         source = _load(options, progress)
@@ -59,7 +61,7 @@ def publish_main(argv: Sequence[str]) -> int:
     what = "Published" if published.new else "Already published, with equal content:"
     title = f"{what} {published.model} version {published.version} in {published.path}"
     fields = {"model": published.model, "version": published.version, "path": str(published.path), "new": published.new}
-    _show(published.path, fields, title, options.json)
+    _show(published.path, fields, title, options.json, new=published.new)
     return 0
 
 
@@ -162,7 +164,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda step: status.update(f"{step} …")
 
 
-def _show(folder: Path, fields: dict[str, Any], title: str, as_json: bool) -> None:
+def _show(folder: Path, fields: dict[str, Any], title: str, as_json: bool, *, new: bool = True) -> None:
     manifest = manifests.read(folder)
     if manifest is None:  # only when somebody removed it in between
         raise InvalidArgument(f"Expected a manifest in {str(folder)!r}.")
@@ -172,4 +174,4 @@ def _show(folder: Path, fields: dict[str, Any], title: str, as_json: bool) -> No
         return
     from modelport_export.show import show
 
-    show(manifest, folder, title)
+    show(manifest, folder, title, new=new)

@@ -32,6 +32,7 @@ class Call:
     model: str = ""
     version: int | None = None
     bytes_in: int = 0
+    admitted: bool = False
     begin: float = field(default_factory=time.monotonic)
 
 
@@ -110,11 +111,12 @@ class Calls:
         Raises:
             Unavailable: the server is stopping; `end` must follow all the same.
         """
-        self.under_way += 1
         if self._log is not None and not call.request_id:
             call.request_id = new_request_id()
         if self.draining:
             raise Unavailable("The server is stopping and takes no new requests.")
+        call.admitted = True
+        self.under_way += 1
 
     def broken(self, call: Call, error: Exception) -> str:
         """Report a fault of the server's own; returns what the client is told."""
@@ -123,7 +125,8 @@ class Calls:
 
     def end(self, call: Call, code: Code, message: str = "", bytes_out: int = 0) -> None:
         """See a request off that was answered with this code."""
-        self.under_way -= 1
+        if call.admitted:
+            self.under_way -= 1
         if self._metrics is not None and call.counted:
             seconds = time.monotonic() - call.begin
             self._metrics.answered(call.model, call.version, call.api, call.entrypoint, code, seconds)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from modelport.errors import FailedPrecondition, InvalidArgument, Unavailable, Unknown
+from modelport.errors import Code, FailedPrecondition, InvalidArgument, Unavailable, Unknown
 from modelport.serverconfig import ModelConfig, ServerConfig
 from modelport.wire import messages
 from modelport_serving.manager import Handle, Loader, Manager
 from modelport_serving.source import Source
-from modelport_serving.states import StateBoard
+from modelport_serving.states import ServableId, State, StateBoard, VersionStatus
 
 _SETTLE_POLL_S = 0.02
 
@@ -37,6 +38,7 @@ def _check_model(model: ModelConfig) -> None:
     if not model.base_path.startswith("/") and "://" not in model.base_path:
         raise InvalidArgument(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+            + (f" (is {Path(model.base_path).absolute()} meant?)" if model.base_path else "")
         )
     if model.model_type == messages.OTHER:
         raise InvalidArgument(f"ModelServerConfig::model_type choice {model.model_type} not supported.")
@@ -77,7 +79,8 @@ class ServerCore:
         retry_interval_s: float = 60.0,
     ) -> None:
         self.board = StateBoard()
-        self.manager = Manager(load, self.board, load_threads, unload_threads, retries, retry_interval_s)
+        self.board.subscribe(lambda servable, status: _tell(warn, servable, status))
+        self.manager = Manager(load, self.board, load_threads, unload_threads, retries, retry_interval_s, warn)
         self._source = Source(warn)
         self._poll_s = poll_s
         self._labels_for_unavailable = labels_for_unavailable
@@ -133,9 +136,8 @@ class ServerCore:
             known = {model.name for model in self._models}
             self.configure(config)
             new = [model.name for model in self._models if model.name not in known]
-            while not all(self.manager.settled(name) for name in new):
-                if self._stopping.wait(_SETTLE_POLL_S):
-                    raise Unavailable("The server is stopping.")
+            if not self._wait_until_settled(new, self._stopping.is_set):
+                raise Unavailable("The server is stopping.")
             self._raise_failed(new, "model(s)")
 
     def start(self, give_up: Callable[[], bool]) -> bool:
@@ -148,7 +150,7 @@ class ServerCore:
         """
         self._poller.start()
         names = [model.name for model in self._models]
-        if not self.board.wait_until_settled(names, give_up):
+        if not self._wait_until_settled(names, give_up):
             return False
         self._raise_failed(names, "servable(s)")
         return True
@@ -220,17 +222,26 @@ class ServerCore:
                         "available for inference"
                     )
 
+    def _wait_until_settled(self, names: Sequence[str], give_up: Callable[[], bool]) -> bool:
+        """Wait until each model has a version, of those that ought to be served, that answers or has failed."""
+        while not all(self.manager.settled(name) for name in names):
+            if give_up() or self._stopping.wait(_SETTLE_POLL_S):
+                return False
+        return True
+
     def _raise_failed(self, names: Sequence[str], what: str) -> None:
         failed = [line for name in names for line in self._failure(name)]
         if failed:
             raise Unknown(f"{len(failed)} {what} did not become available: {{{''.join(failed)}}}")
 
     def _failure(self, name: str) -> list[str]:
-        versions = self.board.versions(name)
-        if self.manager.available(name) or not versions:
+        if self.manager.available(name):
             return []
-        version, status = next(iter(versions.items()))
-        return [f"{{{{name: {name} version: {version}}} due to error: {status.code.name}: {status.message}}}, "]
+        failed = [entry for entry in self.board.versions(name).items() if entry[1].state is State.END]
+        if not failed:
+            return []
+        version, status = failed[0]
+        return [f"{{{ServableId(name, version)} due to error: {status.code.name}: {status.message}}}, "]
 
     def _poll_forever(self) -> None:
         while not self._stopping.is_set():
@@ -242,3 +253,18 @@ class ServerCore:
         aspired = self._source.poll(self._models)
         for name, versions in (aspired or {}).items():
             self.manager.set_aspired(name, versions)
+
+
+def _tell(say: Callable[[str], None], servable: ServableId, status: VersionStatus) -> None:
+    """A line for a person about what became of a version."""
+    which = f"{servable.name} version {servable.version}"
+    if status.state is State.AVAILABLE:
+        say(f"{which}: AVAILABLE")
+    elif status.state is State.END and status.code is not Code.OK:
+        say(f"{which}: not served, {status.code.name}: {_first_line(status.message)}")
+    elif status.state is State.END:
+        say(f"{which}: unloaded")
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]

@@ -156,7 +156,12 @@ class Execution:
             if batch.tasks:
                 self._running += 1
                 lane.running += 1
-                self._work.put((loop, batch))
+                if batch.is_momentary:
+                    begin = time.monotonic()
+                    outcomes = batch.run()
+                    loop.call_soon(self._finish, loop, batch, outcomes, time.monotonic() - begin)
+                else:
+                    self._work.put((loop, batch))
             self._put_last(lane)
         if self._running < self._threads and any(lane.is_ready for lane in self._lanes.values()):
             self._schedule(loop)

@@ -16,6 +16,7 @@ from modelport_serving.options import AUTO, Options
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Options)}
 _PORTS = ("port", "rest_api_port")
+_MAX_PORT = 65535
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -88,6 +89,9 @@ def _convert(name: str, kind: str, text: str) -> Any:
     if name in _PORTS and text == "auto":
         return AUTO
     try:
-        return int(text) if kind == "int" else float(text)
+        number = int(text) if kind == "int" else float(text)
     except ValueError:
         raise InvalidArgument(f"Expected a number for --{name}. Received: {text!r}") from None
+    if name in _PORTS and not 0 <= number <= _MAX_PORT:
+        raise InvalidArgument(f"Expected --{name} from 0 to {_MAX_PORT}, or 'auto' for any free port. Received: {text}")
+    return number

@@ -7,10 +7,12 @@ drain that lets the request under way finish. What a request means is the handle
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
 
@@ -53,6 +55,11 @@ def html_page(status: int) -> Response:
     phrase = _REASONS[status]
     text = f"<HTML><HEAD>\n<TITLE>{status} {phrase}</TITLE>\n</HEAD><BODY>\n<H1>{phrase}</H1>\n</BODY></HTML>\n"
     return Response(status, text.encode(), "text/html", close=True)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -105,11 +112,6 @@ class HttpProtocol(asyncio.Protocol):
                 self._refuse(html_page(400))
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
-
-    def eof_received(self) -> bool:
-        """The client will send no more; what it sent is still answered."""
-        self._draining = True
-        return self._task is not None
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -248,7 +250,7 @@ class HttpProtocol(asyncio.Protocol):
         head = [
             f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}",
             f"Content-Type: {response.content_type}",
-            f"Date: {formatdate(usegmt=True)}",
+            f"Date: {_date(int(time.time()))}",
             f"Content-Length: {len(response.body)}",
             *(f"{name}: {value}" for name, value in response.headers.items()),
         ]

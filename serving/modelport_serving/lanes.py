@@ -21,6 +21,8 @@ from modelport_serving.manager import Handle
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_FEW_ROWS = 64
+
 
 class Task:
     """One waiting request."""
@@ -57,8 +59,16 @@ class Batch:
         self.taken = 0.0  # when a thread took it
         self.due = lane.limits.timeout_s <= 0
 
+    @property
+    def is_momentary(self) -> bool:
+        """Whether it is run sooner than handed to a thread; few rows only, so that the event loop is never held up."""
+        if not self.lane.trust.is_brief or self.rows > _FEW_ROWS:
+            return False
+        task = self.tasks[0]
+        return task.handle.servable.is_momentary(task.feeds, self.lane.fetches)
+
     def run(self) -> list[Outcome]:
-        """Run on a thread; one outcome a task."""
+        """Run it, on any thread; one outcome a task."""
         deadlines = [task.deadline for task in self.tasks]
         latest = None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
         servable, fetches = self.tasks[0].handle.servable, self.lane.fetches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import time
 
@@ -160,6 +161,8 @@ def check_free(host: str, port: int) -> None:
                 f"Expected an address to listen on for --host, and a port below 65536. Received: {host!r}, {port}"
             ) from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise InvalidArgument(f"Expected an address of this machine for --host. Received: {host!r}") from error
             raise _taken(host, port) from error
 
 

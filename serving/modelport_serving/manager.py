@@ -8,6 +8,7 @@ deciding thread, and an unload waits for its own version's requests only.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,7 @@ class Manager:
         load_threads, unload_threads: how many versions may load or unload at a time; at least 1.
         retries: further attempts after a failed load.
         retry_interval_s: pause between attempts; ended early when the version is no longer aspired.
+        say: takes a line for a person about each attempt that failed and is repeated.
     """
 
     def __init__(
@@ -81,10 +83,12 @@ class Manager:
         unload_threads: int = 1,
         retries: int = 5,
         retry_interval_s: float = 60.0,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.board = board
         self._load = load
         self._retries = retries
+        self._say = say
         self._retry_interval_s = retry_interval_s
         self._lock = threading.Condition()
         self._models: dict[str, dict[int, _Harness]] = {}
@@ -237,8 +241,15 @@ class Manager:
                 raise Cancelled("Loading of servable cancelled")
             try:
                 return self._load(harness.servable_id, harness.path)
-            except Exception:
-                if not attempts_left or harness.withdrawn.wait(self._retry_interval_s):
+            except Exception as error:
+                if not attempts_left:
+                    raise
+                number, pause = self._retries - attempts_left + 1, self._retry_interval_s
+                self._say(
+                    f"{harness.servable_id.name} version {harness.servable_id.version}: attempt {number} of "
+                    f"{self._retries + 1} to load it failed, the next is in {pause:g} s. {_first_line(error)}"
+                )
+                if harness.withdrawn.wait(pause):
                     raise
         raise Internal("Expected at least one attempt to load")
 
@@ -256,6 +267,9 @@ class Manager:
         try:
             if servable is not None:
                 servable.close()
+            del servable
+            if gc.get_freeze_count():  # a graph is full of cycles; see `cli._spare_the_collector` for the cost
+                gc.collect()
         finally:
             self._post(harness, State.END)
             with self._lock:
@@ -271,3 +285,8 @@ class Manager:
     def _post(self, harness: _Harness, state: State, error: ModelportError | None = None) -> None:
         status = VersionStatus(state) if error is None else VersionStatus(state, error.code, error.message)
         self.board.post(harness.servable_id, status)
+
+
+def _first_line(error: Exception) -> str:
+    kind = error.code.name if isinstance(error, ModelportError) else type(error).__name__
+    return f"{kind}: {str(error).partition(chr(10))[0]}"

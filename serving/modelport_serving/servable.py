@@ -92,6 +92,10 @@ class Servable:
             raise DeadlineExceeded("Timed out waiting for notification")  # the text of the real server
         return self._session.run(feeds, fetches, max(1, int(left * 1000)))
 
+    def is_momentary(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
+        """Whether running this is not worth a thread."""
+        return self._session.is_momentary(feeds, fetches)
+
     def trust(self, fetches: tuple[str, ...]) -> Trust:
         """Whether requests for these outputs may share a run unasked; one object for all requests."""
         trust = self._trusts.get(fetches)

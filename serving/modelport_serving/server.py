@@ -97,6 +97,16 @@ class Server:
         self.stop()
 
     @property
+    def grpc_port(self) -> int:
+        """The gRPC port; 0 while none is open."""
+        return self._listeners.grpc_port
+
+    @property
+    def rest_port(self) -> int:
+        """The REST port; 0 while none is open."""
+        return self._listeners.rest_port
+
+    @property
     def grpc_address(self) -> str:
         """What a gRPC client connects to: host and port, or the unix socket."""
         if self._listeners.grpc_port:

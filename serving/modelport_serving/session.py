@@ -48,30 +48,31 @@ def _run_options(**fields: int) -> Any:
 
 _ON_THIS_THREAD = _run_options(inter_op_thread_pool=-1)
 _BRIEF_S = 0.002
+_MOMENT_S = 0.0005
 _WATCHED_RUNS = 8
 
 
 class _Prepared:
     """One set of inputs and outputs: their handles in the graph, and how long runs take."""
 
-    __slots__ = ("_open_ended", "_runs", "_seconds", "inputs", "outputs")
+    __slots__ = ("_open_ended", "_runs", "inputs", "outputs", "seconds")
 
     def __init__(self, inputs: list[Any], outputs: list[Any], open_ended: bool) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self._open_ended = open_ended
         self._runs = 0
-        self._seconds = _BRIEF_S
+        self.seconds = _BRIEF_S
 
     @property
     def is_brief(self) -> bool:
         """Whether runs have been brief, and cannot become long by what is in the inputs."""
-        return self._runs >= _WATCHED_RUNS and self._seconds < _BRIEF_S and not self._open_ended
+        return self._runs >= _WATCHED_RUNS and self.seconds < _BRIEF_S and not self._open_ended
 
     def took(self, seconds: float) -> None:
         """Note a run; the last few count."""
         self._runs += 1
-        self._seconds += (seconds - self._seconds) / 4
+        self.seconds += (seconds - self.seconds) / 4
 
 
 @contextmanager
@@ -143,6 +144,11 @@ class GraphSession:
             return pywrap_tf_session.TF_SessionRun_wrapper(
                 self._session._session, options, arrays, prepared.outputs, [], None
             )
+
+    def is_momentary(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
+        """Whether a run is over sooner than another thread could be woken to do it."""
+        prepared = self._prepared.get((tuple(feeds), tuple(fetches)))
+        return prepared is not None and prepared.is_brief and prepared.seconds < _MOMENT_S
 
     def keeps_state(self, fetches: Sequence[str]) -> bool:
         """Whether computing these tensors may change or depend on anything but the inputs: variables written, random

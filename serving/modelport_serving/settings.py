@@ -86,10 +86,14 @@ def _metrics_path(options: Options) -> str:
 def _check(options: Options) -> None:
     if not options.port and not options.grpc_socket_path:
         raise InvalidArgument(
-            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set. "
+            "Give --port or --grpc_socket_path."
         )
     if not options.model_base_path and not options.model_config_file:
-        raise InvalidArgument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+        raise InvalidArgument(
+            "Both server_options.model_base_path and server_options.model_config_file are empty! Say what to serve: "
+            "--model_name=NAME --model_base_path=/absolute/path/to/NAME, or --model_config_file=FILE."
+        )
     if options.batching_parameters_file and not options.enable_batching:
         raise InvalidArgument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."

@@ -43,6 +43,26 @@ def is_whole(version_path: Path) -> bool:
         return False
 
 
+def _hint(base: Path) -> str:
+    """What a folder without versions rather is."""
+    try:
+        if (base / "saved_model.pb").is_file():
+            return f"This folder is a version itself: the base path may be meant to be {base.parent}."
+        models = sorted(child.name for child in base.iterdir() if child.is_dir() and _has_versions(child))
+    except OSError:
+        models = []
+    if models:
+        return f"This folder holds models: the base path may be meant to be {base / models[0]}."
+    return "Waiting for one."
+
+
+def _has_versions(folder: Path) -> bool:
+    try:
+        return bool(list_versions(folder))
+    except ModelportError:
+        return False
+
+
 class Source:
     """Polls the base paths of all configured models.
 
@@ -75,7 +95,7 @@ class Source:
             if not found:
                 complaints.add(
                     f"No versions of model {model.name!r} under base path {model.base_path}: "
-                    "a version is a folder whose name is a number, such as '1'."
+                    f"a version is a folder whose name is a number, such as '1'. {_hint(Path(model.base_path))}"
                 )
             chosen = choose(model.policy, {v: path for v, path in found.items() if self._ready(path, complaints)})
             if isinstance(model.policy, Specific) and (gone := set(model.policy.versions) - set(chosen)):

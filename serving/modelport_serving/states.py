@@ -10,8 +10,7 @@ Versions that ended stay on the board until the process exits, as the real serve
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -49,18 +48,17 @@ class VersionStatus:
 
 
 class StateBoard:
-    """The latest status of every version ever managed. Thread-safe; waiting costs nothing while nothing changes."""
+    """The latest status of every version ever managed. Thread-safe."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._models: dict[str, dict[int, VersionStatus]] = {}
         self._listeners: list[Callable[[ServableId, VersionStatus], None]] = []
 
     def post(self, servable: ServableId, status: VersionStatus) -> None:
         """Publish a status; listeners are called from this thread, outside the lock."""
-        with self._changed:
+        with self._lock:
             self._models.setdefault(servable.name, {})[servable.version] = status
-            self._changed.notify_all()
         for listener in self._listeners:
             listener(servable, status)
 
@@ -70,42 +68,15 @@ class StateBoard:
 
     def names(self) -> list[str]:
         """The models of which a version was ever managed."""
-        with self._changed:
+        with self._lock:
             return list(self._models)
 
     def versions(self, name: str) -> dict[int, VersionStatus]:
         """A copy of the statuses of a model's versions, highest version first; empty for an unknown model."""
-        with self._changed:
+        with self._lock:
             return dict(sorted(self._models.get(name, {}).items(), reverse=True))
 
     def status(self, servable: ServableId) -> VersionStatus | None:
         """The status of one version."""
-        with self._changed:
+        with self._lock:
             return self._models.get(servable.name, {}).get(servable.version)
-
-    def wait_until_settled(self, names: Iterable[str], give_up: Callable[[], bool], poll_s: float = 0.5) -> bool:
-        """Wait until each model has a version that is AVAILABLE or has ended.
-
-        `give_up` is asked after every change and at least every `poll_s` seconds; False is returned when it says so.
-        """
-        names = list(names)
-        with self._changed:
-            while not all(self._settled(name) for name in names):
-                if give_up():
-                    return False
-                self._changed.wait(poll_s)
-        return True
-
-    def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """Wait until `predicate()` holds, re-asked after every change; False when `timeout` seconds have passed."""
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while not predicate():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
-        return True
-
-    def _settled(self, name: str) -> bool:
-        return any(status.state in (State.AVAILABLE, State.END) for status in self._models.get(name, {}).values())

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelport.errors import FailedPrecondition, ModelportError, NotFound, Unknown
+from modelport.errors import Aborted, FailedPrecondition, ModelportError, NotFound, Unknown
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport_client import Client
@@ -159,7 +159,7 @@ def break_warmup(version: Path) -> None:
 
 
 BREAKS = {
-    break_truncated: "DATA_LOSS",
+    break_truncated: "OUT_OF_RANGE",
     break_no_graph: "NOT_FOUND",
     break_garbage: "DATA_LOSS",
     break_shard: "",
@@ -246,10 +246,10 @@ def test_ports_open_only_when_the_model_is_ready(tmp_path, add_version):
     base = tmp_path / "m"
     base.mkdir()
     server = Server(Options(model_name="m", model_base_path=str(base), port=AUTO))
-    thread = threading.Thread(target=server.start)
+    thread = threading.Thread(target=server.start, daemon=True)
     thread.start()
     time.sleep(0.5)
-    assert server.grpc_port == AUTO
+    assert not server.grpc_port
     add_version(base, 1, "affine-2")
     thread.join(WAIT_S)
     with Client(server.grpc_address) as client:
@@ -264,3 +264,63 @@ def test_a_server_starts_and_stops_many_times(tmp_path, add_version):
         with serving(tmp_path / "m") as (_, client):
             assert answer(client) == (1, 2.0)
     eventually(lambda: threading.active_count() <= before + 2)
+
+
+def test_a_good_version_that_comes_while_a_broken_one_is_retried_starts_the_server(tmp_path, add_version):
+    base = tmp_path / "m"
+    (base / "7").mkdir(parents=True)
+    (base / "7" / "saved_model.pb").write_bytes(b"\x08\x01\x12")
+    lines = []
+    options = Options(model_name="m", model_base_path=str(base), port=AUTO, load_retry_interval_micros=60_000_000)
+    server = Server(options, warn=lines.append)
+    starting = threading.Thread(target=server.start, daemon=True)
+    starting.start()
+    eventually(lambda: any("attempt 1 of 6" in line for line in lines))
+    assert starting.is_alive()
+    add_version(base, 8, "affine-3")
+    starting.join(WAIT_S)
+    assert not starting.is_alive()
+    try:
+        with Client(server.grpc_address) as client:
+            assert answer(client) == (8, 3.0)
+        assert any(line.startswith("m version 7: attempt 1 of 6 to load it failed") for line in lines)
+        assert "m version 8: AVAILABLE" in lines
+    finally:
+        server.stop()
+
+
+def test_what_becomes_of_versions_is_told(tmp_path, add_version):
+    base = tmp_path / "m"
+    add_version(base, 1, "affine-2")
+    lines = []
+    options = Options(model_name="m", model_base_path=str(base), port=AUTO, max_num_load_retries=0)
+    with Server(options, warn=lines.append) as server, Client(server.grpc_address) as client:
+        (base / "2").mkdir()
+        eventually(lambda: any("m version 2: not served, NOT_FOUND" in line for line in lines))
+        add_version(base, 3, "affine-3")
+        client.wait_until_available("m", 3, WAIT_S)
+        eventually(lambda: "m version 1: unloaded" in lines)
+    assert lines[0] == "m version 1: AVAILABLE"
+
+
+@pytest.mark.parametrize("meant", ["version", "repository"])
+def test_a_base_path_one_level_off_is_told(tmp_path, add_version, meant):
+    version = add_version(tmp_path / "models" / "m", 1, "affine-2")
+    given = version if meant == "version" else tmp_path / "models"
+    lines = []
+    stop = threading.Event()
+    options = Options(model_name="m", model_base_path=str(given), port=AUTO)
+    server = Server(options, warn=lines.append, give_up=stop.is_set)
+    ended = []
+
+    def start():
+        with pytest.raises(Aborted):
+            server.start()
+        ended.append(True)
+
+    starting = threading.Thread(target=start, daemon=True)
+    starting.start()
+    eventually(lambda: any(f"may be meant to be {tmp_path / 'models' / 'm'}." in line for line in lines))
+    stop.set()
+    starting.join(WAIT_S)
+    assert ended

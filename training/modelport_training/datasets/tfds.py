@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import os
 import sys
 from typing import Any
@@ -68,6 +69,8 @@ def _builder(tfds: Any, name: str) -> Any:
     except (ValueError, AssertionError) as error:  # a config or version that the set has not
         raise InvalidArgument(f"Expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION. {error}") from error
     try:
+        tfds.disable_progress_bar()
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each try to connect
         with contextlib.redirect_stdout(sys.stderr):  # it tells its progress there
             builder.download_and_prepare()
     except ImportError:

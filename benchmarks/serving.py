@@ -1,0 +1,87 @@
+"""Our server against others, on the same SavedModel (784 → 128 → 10) and machine, one after the other.
+
+A load generator in C asks in a closed loop: 1, 16 and 64 callers, each with a connection of its own, requests of 1 and
+32 rows, gRPC and REST. Peers are installed into environments of their own (`build/bench-envs`) and serve the model by
+the smallest service that their documentation would have one write (`serving_peers/services/`). Before and after each
+run an answer is compared with what numpy computes, and in each run the status and the length of all answers are
+checked: a run with a bad one is reported as failed. The generator runs on the same cores and takes its part of them.
+
+    python benchmarks/serving.py [--peers fastapi,kserve] [--seconds 3] [--quick] [--setup] [--profile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from serving_peers import contestants, generator, model, profiling, report
+from serving_peers.contestants import CONTESTANTS, OURS
+from serving_peers.generator import BadRun
+from serving_peers.measure import Plan, Result, measure
+
+ROWS = (1, 32)
+CALLERS = (1, 16, 64)
+QUICK_CALLERS = (16,)
+CACHE = Path(__file__).parent.parent / "build" / "bench-envs"
+
+
+def main() -> int:
+    """Measure and print the tables."""
+    arguments = _parse()
+    console = Console(width=140)
+    try:
+        generator.set_up()
+        if arguments.setup:
+            print("\n".join(contestants.set_up(arguments.peers, CACHE)) or "set up")
+            return 0
+        with tempfile.TemporaryDirectory(prefix="modelport-bench-") as folder:
+            work = Path(folder)
+            callers = QUICK_CALLERS if arguments.quick else CALLERS
+            plan = Plan(ROWS, callers, arguments.seconds, model.write(work / "models"), CACHE, work)
+            if arguments.profile:
+                profiling.profile(plan, console)
+            else:
+                _compare(plan, [OURS, *arguments.peers], console)
+    except BadRun as error:
+        print(f"serving: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _compare(plan: Plan, names: Sequence[str], console: Console) -> None:
+    results: list[Result] = []
+    for name in names:
+        print(f"{name} …", flush=True)
+        results += measure(CONTESTANTS[name], plan)
+    for grpc in (True, False):
+        for rows in plan.rows:
+            console.print(report.table(results, grpc, rows))
+    print(report.disturbance(results))
+    for line in report.failures(results):
+        console.print(line, markup=False)
+
+
+def _parse() -> argparse.Namespace:
+    peers = [name for name in CONTESTANTS if name != OURS]
+
+    def chosen(text: str) -> list[str]:
+        names = [name for name in text.split(",") if name]
+        if unknown := set(names) - set(peers):
+            raise argparse.ArgumentTypeError(f"Expected names of {', '.join(peers)}. Received: {', '.join(unknown)}")
+        return names
+
+    parser = argparse.ArgumentParser(description="Our server against others.")
+    parser.add_argument("--peers", type=chosen, default=peers, help=f"of {','.join(peers)}; empty for ours alone")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a run")
+    parser.add_argument("--quick", action="store_true", help="16 callers only")
+    parser.add_argument("--setup", action="store_true", help="install the generator and the peers, and end")
+    parser.add_argument("--profile", action="store_true", help="where our server spends its time, by py-spy")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
