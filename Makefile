@@ -27,7 +27,7 @@ demo: setup ## train, export, prove, publish, serve, predict, swap under load
 	@$(BIN)/modelport demo
 
 test: setup ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup ## formatter, linter, types
 	@$(BIN)/ruff format --check .

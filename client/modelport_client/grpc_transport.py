@@ -90,7 +90,9 @@ class GrpcTransport:
                 )
             return Unavailable(f"No server answers at {self._target}: {details}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(f"No answer from {self._target} within {round(timeout, 1) or timeout:g} s: {details}")
+            return DeadlineExceeded(
+                f"No answer from {self._target} within {round(timeout, 1) or timeout:g} s: {details}"
+            )
         return from_code(code.value[0], details)
 
 

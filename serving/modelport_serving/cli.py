@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import Aborted, InvalidArgument, ModelportError
@@ -45,6 +46,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     except ModelportError as error:
         _say(f"Failed to start server. Error: {error.code.name}: {error.message}")
+        if options.model_base_path and not Path(options.model_base_path).is_absolute():
+            _say(f"Perhaps --model_base_path={Path(options.model_base_path).absolute()} is meant.")
         return 1
     _show(server)
     while not stop.wait(1.0):  # a wait without end would keep Python from running the signal handler on some platforms

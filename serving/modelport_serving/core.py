@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from modelport.errors import Code, FailedPrecondition, InvalidArgument, Unavailable, Unknown
 from modelport.serverconfig import ModelConfig, ServerConfig
@@ -38,7 +37,6 @@ def _check_model(model: ModelConfig) -> None:
     if not model.base_path.startswith("/") and "://" not in model.base_path:
         raise InvalidArgument(
             f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
-            + (f" (is {Path(model.base_path).absolute()} meant?)" if model.base_path else "")
         )
     if model.model_type == messages.OTHER:
         raise InvalidArgument(f"ModelServerConfig::model_type choice {model.model_type} not supported.")

@@ -95,10 +95,12 @@ class Execution:
         batch.tasks.append(task)
         batch.rows += rows
         self.waiting += 1
-        if len(batch.tasks) == 1 and not batch.due:
-            loop.call_later(lane.limits.timeout_s, self._ripen, loop, batch)
-        elif batch.rows >= lane.limits.max_rows:
+        if batch.rows >= lane.limits.max_rows or (
+            not lane.limits.asked and len(batch.tasks) >= lane.trust.expected > 1
+        ):
             batch.due = True
+        elif len(batch.tasks) == 1 and not batch.due:
+            loop.call_later(batch.patience_s, self._ripen, loop, batch)
         self._schedule(loop)
         result: list[Array] = await task.future
         return result
@@ -156,6 +158,7 @@ class Execution:
             if batch.tasks:
                 self._running += 1
                 lane.running += 1
+                lane.trust.gathered(len(batch.tasks))
                 if batch.is_momentary:
                     begin = time.monotonic()
                     outcomes = batch.run()

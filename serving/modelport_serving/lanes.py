@@ -50,14 +50,15 @@ class Task:
 class Batch:
     """Requests that will share a run."""
 
-    __slots__ = ("due", "lane", "rows", "taken", "tasks")
+    __slots__ = ("due", "lane", "patience_s", "rows", "taken", "tasks")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.tasks: list[Task] = []
         self.rows = 0
         self.taken = 0.0  # when a thread took it
-        self.due = lane.limits.timeout_s <= 0
+        self.patience_s = lane.limits.timeout_s if lane.limits.asked else lane.trust.patience_s()
+        self.due = self.patience_s <= 0
 
     @property
     def is_momentary(self) -> bool:

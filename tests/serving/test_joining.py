@@ -185,3 +185,31 @@ def test_the_defaults_are_the_real_servers():
     assert thread_count(BatchingParameters(num_batch_threads=3)) == 3
     with pytest.raises(InvalidArgument, match="num_batch_threads must be positive; was 0"):
         thread_count(BatchingParameters(num_batch_threads=0))
+
+
+def test_a_client_alone_is_not_held_up():
+    trust = Trust(joins=True)
+    waits = []
+    for _ in range(600):
+        waits.append(trust.patience_s())
+        trust.gathered(1)
+    assert sum(wait > 0 for wait in waits) <= 3  # a look for company once in 256 runs
+    assert max(waits) < 0.001
+
+
+def test_company_is_waited_for_until_it_leaves():
+    trust = Trust(joins=True)
+    trust.gathered(3)
+    assert trust.patience_s() > 0
+    for _ in range(16):
+        trust.gathered(1)
+    trust.patience_s()  # may be a look
+    assert trust.patience_s() == 0
+
+
+def test_runs_that_take_long_are_not_waited_with():
+    trust = Trust(joins=True)
+    for _ in range(50):
+        trust.took(1.0)
+    trust.gathered(3)
+    assert trust.patience_s() == 0
