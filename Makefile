@@ -8,10 +8,10 @@ PEER := tensorflow-serving-api==2.21.0
 FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench format fuzz protos lock clean
+.PHONY: help setup demo test test-docker check bench format fuzz protos lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## the environment in .venv
 
@@ -27,7 +27,10 @@ demo: setup ## train, export, prove, publish, serve, predict, swap under load
 	@$(BIN)/modelport demo
 
 test: setup ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
+
+test-docker: setup ## the compose stack, brought up by a Docker engine and broken; skips where there is none
+	@$(BIN)/python -m pytest tests/docker
 
 check: setup ## formatter, linter, types
 	@$(BIN)/ruff format --check .

@@ -40,6 +40,11 @@ def test_the_server_matches_our_tensorflow():
     assert tag == tensorflow
 
 
+def test_every_profile_is_accepted():
+    services = set(config("--profile", "*")["services"])
+    assert {"train", "serving", "serving-gpu", "embedded", "query", "tensorboard"} <= services
+
+
 def test_the_image_can_be_replaced():
     assert config(SERVING_IMAGE="local/serving:1")["services"]["serving"]["image"] == "local/serving:1"
 
@@ -70,7 +75,7 @@ def test_the_jobs_run_commands_that_exist(service):
     words = " ".join(map(str, config("--profile", "query")["services"][service]["command"]))
     entry = config("--profile", "query")["services"][service]["entrypoint"]
     found = re.findall(r"modelport (\w+)", words) or [words.split()[0]]
-    assert entry[0] in ("sh", "modelport")
+    assert entry[0] in ("bash", "modelport")
     assert set(found) <= set(SUBCOMMANDS)
 
 
