@@ -37,6 +37,7 @@ _DROPPED_BITS = 2**29 - 1
 _MIDDLE, _NEAR = 2**28, 64
 
 
+_BEGINNING = 64  # bytes in which the brackets of the first row are, if nobody indents by more
 _LONG = 4096  # bytes of text from which on simdjson is the quicker one
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
 _BUFFERS = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "u": np.dtype(np.uint64)}
@@ -103,7 +104,16 @@ def _long(run: Run, name: str) -> Array:
     """
     kind = "u" if name.startswith("uint") else "i" if name in INTEGER_RANGES else "d"
     flat = np.frombuffer(run.values.as_buffer(of_type=kind), _BUFFERS[kind])
-    return flat.reshape(_shape(run.text.translate(None, _ALL_BUT_MARKS)))
+    return flat.reshape(_row_shape(run) or _shape(run.text.translate(None, _ALL_BUT_MARKS)))
+
+
+def _row_shape(run: Run) -> tuple[int, ...] | None:
+    """The shape of rows of numbers, which need no look at each comma; None for whatever is nested otherwise."""
+    rows = len(run.values)
+    if run.text[:_BEGINNING].count(b"[") != 2 or run.text.count(b"[") != rows + 1:
+        return None
+    sizes = {len(row) for row in run.values}  # one bracket a row: every element of the outer array is one
+    return (rows, sizes.pop()) if len(sizes) == 1 else None
 
 
 def _shape(marks: bytes) -> tuple[int, ...]:
