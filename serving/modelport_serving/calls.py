@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -52,6 +53,7 @@ class AccessLog:
     """
 
     def __init__(self, target: str) -> None:
+        self._complained = False
         self._file: TextIO
         if target == "-":
             self._file = sys.stdout
@@ -78,12 +80,18 @@ class AccessLog:
         }
         if message:
             line["error"] = message[:1024]
-        print(json.dumps(line), file=self._file, flush=True)
+        try:
+            print(json.dumps(line), file=self._file, flush=True)
+        except (OSError, ValueError) as error:  # a full disk or a reader that went must not fail requests
+            if not self._complained:
+                self._complained = True
+                _logger.warning("The access log cannot be written, and lines are lost: %s", error)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not sys.stdout:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
 
 
 class Calls:
@@ -121,7 +129,7 @@ class Calls:
     def broken(self, call: Call, error: Exception) -> str:
         """Report a fault of the server's own; returns what the client is told."""
         _logger.error("A fault while answering %s %s", call.entrypoint, call.path, exc_info=error)
-        return f"Internal error: {type(error).__name__}: {error}"
+        return "Internal error" + (f" while answering request {call.request_id}." if call.request_id else ".")
 
     def end(self, call: Call, code: Code, message: str = "", bytes_out: int = 0) -> None:
         """See a request off that was answered with this code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import signal
 import sys
@@ -92,4 +93,5 @@ def _show(server: Server) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a closed pipe or a full disk is no reason to stop serving
+        print(line, file=sys.stderr, flush=True)

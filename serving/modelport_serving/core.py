@@ -85,6 +85,8 @@ class ServerCore:
         self._models: tuple[ModelConfig, ...] = ()
         self._labels: dict[str, Mapping[str, int]] | None = None
         self._reload_lock = threading.Lock()
+        self._models_lock = threading.Lock()
+        self._warn = warn
         self._stopping = threading.Event()
         self._look_now = threading.Event()
         self._poller = threading.Thread(target=self._poll_forever, name="source", daemon=True)
@@ -113,11 +115,12 @@ class ServerCore:
         for model in models:
             if model.platform not in ("", "tensorflow"):
                 raise InvalidArgument(f"Model {model.name} requests unsupported platform {model.platform}")
-        self._models = models
         listed = {model.name for model in models}
-        for name in self.manager.names():
-            if name not in listed:
-                self.manager.set_aspired(name, {})
+        with self._models_lock:
+            self._models = models
+            for name in self.manager.names():
+                if name not in listed:
+                    self.manager.set_aspired(name, {})
         self._look_now.set()
         if any(model.has_logging for model in models):
             raise InvalidArgument("No request-logger-creator provided.")
@@ -182,8 +185,13 @@ class ServerCore:
             lines.append(f"model {model.name}: {state}{trouble}")
         return lines
 
+    def end_waits(self) -> None:
+        """Let reloads that wait for a model end with UNAVAILABLE."""
+        self._stopping.set()
+        self._look_now.set()
+
     def stop(self) -> None:
-        """Unload everything and end all threads; handles that are out are waited for."""
+        """Unload everything and end all threads; handles that are out are waited for, a few seconds."""
         self._stopping.set()
         self._look_now.set()
         if self._poller.is_alive():
@@ -244,13 +252,20 @@ class ServerCore:
     def _poll_forever(self) -> None:
         while not self._stopping.is_set():
             self._look_now.clear()
-            self._poll()
+            try:
+                self._poll()
+            except Exception as error:  # whatever one folder holds, the others are still to be looked after
+                self._warn(f"Looking at the base paths failed: {type(error).__name__}: {error}")
             self._look_now.wait(self._poll_s if self._poll_s > 0 else None)
 
     def _poll(self) -> None:
-        aspired = self._source.poll(self._models)
-        for name, versions in (aspired or {}).items():
-            self.manager.set_aspired(name, versions)
+        models = self._models
+        aspired = self._source.poll(models)
+        with self._models_lock:
+            if self._models is not models:  # replaced while the disk was read: the next look is about to be taken
+                return
+            for name, versions in (aspired or {}).items():
+                self.manager.set_aspired(name, versions)
 
 
 def _tell(say: Callable[[str], None], servable: ServableId, status: VersionStatus) -> None:

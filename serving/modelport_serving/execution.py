@@ -12,12 +12,13 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelport.errors import DeadlineExceeded, ModelportError, ResourceExhausted
+from modelport.errors import DeadlineExceeded, ModelportError, ResourceExhausted, Unavailable
 from modelport_serving.batching import UNASKED, Limits
 from modelport_serving.joining import ALWAYS, NEVER, Outcome, checked_row_count, likeness, row_count
 from modelport_serving.lanes import Batch, Lane, Task
@@ -25,6 +26,9 @@ from modelport_serving.manager import Handle
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Watch = Callable[[Batch, Sequence[Outcome], float], None]
+
+
+_SWEEP_S = 0.05  # between two looks for requests that have waited too long
 
 
 class Overloaded(ResourceExhausted):
@@ -50,6 +54,7 @@ class Execution:
         self._running = 0
         self.waiting = 0
         self._pump_due = False
+        self._sweep: asyncio.TimerHandle | None = None
         self._work: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Batch] | None] = queue.SimpleQueue()
         self._workers = [threading.Thread(target=self._serve, name=f"run-{n}", daemon=True) for n in range(threads)]
         for worker in self._workers:
@@ -95,22 +100,36 @@ class Execution:
         batch.tasks.append(task)
         batch.rows += rows
         self.waiting += 1
-        if batch.rows >= lane.limits.max_rows or (
+        if batch.rows >= lane.limits.max_run_rows or (
             not lane.limits.asked and len(batch.tasks) >= lane.trust.expected > 1
         ):
             batch.due = True
         elif len(batch.tasks) == 1 and not batch.due:
-            loop.call_later(batch.patience_s, self._ripen, loop, batch)
+            batch.timer = loop.call_later(batch.patience_s, self._ripen, loop, batch)
         self._schedule(loop)
+        if self._sweep is None:
+            self._sweep = loop.call_later(_SWEEP_S, self._drop_expired, loop)
         result: list[Array] = await task.future
         return result
 
-    def stop(self) -> None:
-        """End the threads when the runs under way have ended."""
+    def abandon(self) -> None:
+        """Answer all that still wait with UNAVAILABLE; on the event loop, before it ends."""
+        for lane in self._lanes.values():
+            for batch in lane.batches:
+                for task in batch.tasks:
+                    task.handle.release()
+                    if not task.future.done():
+                        task.future.set_exception(Unavailable("The server is stopping."))
+        self._lanes.clear()
+        self.waiting = 0
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the threads when the runs under way have ended; after `timeout` seconds without them."""
         for _ in self._workers:
             self._work.put(None)
+        deadline = time.monotonic() + timeout
         for worker in self._workers:
-            worker.join()
+            worker.join(max(deadline - time.monotonic(), 0.0))
 
     def _lane(
         self, handle: Handle, feeds: Mapping[str, Array], fetches: Sequence[str], joins: bool
@@ -153,6 +172,8 @@ class Execution:
             if not lane.is_ready:
                 continue
             batch = lane.batches.popleft()
+            if batch.timer is not None:
+                batch.timer.cancel()
             self.waiting -= len(batch.tasks)
             self._drop_lost(batch)
             if batch.tasks:
@@ -171,7 +192,7 @@ class Execution:
 
     def _put_last(self, lane: Lane) -> None:
         """Put a lane behind the others, so that none starves; forget it when it has nothing left to do."""
-        del self._lanes[lane.key]
+        self._lanes.pop(lane.key, None)
         if lane.batches or lane.running:
             self._lanes[lane.key] = lane
 
@@ -190,13 +211,32 @@ class Execution:
         batch.tasks = kept
         batch.taken = now
 
+    def _drop_expired(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer what has passed its deadline while it waits, instead of when its turn comes."""
+        self._sweep = None
+        for lane in list(self._lanes.values()):
+            for batch in lane.batches:
+                before = len(batch.tasks)
+                self._drop_lost(batch)
+                self.waiting -= before - len(batch.tasks)
+                batch.rows = sum(task.rows for task in batch.tasks)
+            lane.batches = deque(batch for batch in lane.batches if batch.tasks)
+            if not lane.batches and not lane.running:
+                self._lanes.pop(lane.key, None)
+        if self.waiting:
+            self._sweep = loop.call_later(_SWEEP_S, self._drop_expired, loop)
+
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
             loop, batch = work
             begin = time.monotonic()
             outcomes = batch.run()
             seconds = time.monotonic() - begin
-            loop.call_soon_threadsafe(self._finish, loop, batch, outcomes, seconds)
+            try:
+                loop.call_soon_threadsafe(self._finish, loop, batch, outcomes, seconds)
+            except RuntimeError:  # the loop has ended, and nobody waits any more
+                for task in batch.tasks:
+                    task.handle.release()
 
     def _finish(
         self, loop: asyncio.AbstractEventLoop, batch: Batch, outcomes: Sequence[Outcome], seconds: float
@@ -214,8 +254,9 @@ class Execution:
                 task.future.set_result(outcome)
             else:
                 task.future.set_exception(outcome)
+        batch.tasks = []
         if not batch.lane.batches and not batch.lane.running:
-            del self._lanes[batch.lane.key]
+            self._lanes.pop(batch.lane.key, None)  # not there after `abandon`
         if self._lanes:
             self._schedule(loop)
 

@@ -78,6 +78,8 @@ class HttpProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._parser = httptools.HttpRequestParser(self)
+        self._closed_to_more = False  # what follows a refusal is not read
+        self._head_bytes = 0  # that came while a head was being read
         self._waiting: deque[tuple[Request | Response, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._draining = False
@@ -103,6 +105,19 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what it cannot read is answered once, and the connection closed."""
+        rest: bytes | None = data
+        while rest is not None:
+            rest = self._feed(rest)
+
+    def _feed(self, data: bytes) -> bytes | None:
+        """Feed the parser; returns what is to be fed next, None for nothing."""
+        if self._closed_to_more:
+            return None
+        if self._in_head:  # the parser tells of a header when it has all of it, which may be never
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES + len(data):
+                self._refuse(html_page(431))
+                return None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserInvalidMethodError:
@@ -111,7 +126,8 @@ class HttpProtocol(asyncio.Protocol):
             if not self._refused:
                 self._refuse(html_page(400))
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            return self._ignore_upgrade(data[upgrade.args[0] :])
+        return None
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -150,6 +166,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """All headers are here; the body follows."""
+        self._in_head = False
+        self._head_bytes = 0
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._max_body_bytes:
             self._refuse_body()
@@ -164,7 +182,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._body_bytes > self._max_body_bytes:
             self._refuse_body()
         else:
-            self._body.append(body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -174,7 +192,7 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             self._headers,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            bytes(self._body),
             self._peer,
         )
         self._line_up(request, self._parser.should_keep_alive())
@@ -184,7 +202,8 @@ class HttpProtocol(asyncio.Protocol):
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
+        self._body = bytearray()
+        self._in_head = True
         self._body_bytes = 0
         self._header_bytes = 0
         self._refused = False
@@ -200,24 +219,25 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, response: Response) -> None:
         """Answer what cannot be a request, in its turn, and close."""
-        self._refused = True
+        self._refused = self._closed_to_more = True
         self._line_up(response, keep_alive=False)
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on as if the client had not offered another protocol, which a server is free to do (RFC 9110, 7.8).
+    def _ignore_upgrade(self, rest: bytes) -> bytes | None:
+        """What to feed next, to go on as if the client had not offered another protocol (RFC 9110, 7.8, allows it).
 
         The parser ends at such an offer, before the body; so the request is read once more without it.
         """
+        if self._refused:
+            return None
         if self._parser.get_method() == b"CONNECT":
             self._refuse(html_page(501))
-            return
+            return None
         offered, _ = self._waiting.pop()
-        if isinstance(offered, Response):  # refused already
-            return
+        assert isinstance(offered, Request)  # noqa: S101  # refusals ended this function above
         headers = {name: value for name, value in offered.headers.items() if name not in ("upgrade", "connection")}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(f"{offered.method} {offered.target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + rest)
+        return f"{offered.method} {offered.target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + rest
 
     def _line_up(self, item: Request | Response, keep_alive: bool) -> None:
         self._waiting.append((item, keep_alive))
@@ -235,7 +255,11 @@ class HttpProtocol(asyncio.Protocol):
                 if isinstance(item, Response):
                     self._write(_NO_REQUEST, item, keep_alive)
                     return
-                request, response = item, await self._handler(item)
+                request = item
+                try:
+                    response = await self._handler(item)
+                except Exception:  # handlers do not raise; a client is answered even if one does
+                    response = Response(500, close=True)
                 await self._writable.wait()
                 last = self._draining and not self._waiting
                 self._write(request, response, keep_alive and not last)

@@ -26,6 +26,7 @@ _BRIEF_S = 0.005
 _PATIENCE_S, _LOOK_S = 0.002, 0.0003
 _BUSY_S, _LOOK_EVERY = 0.002, 256
 _COMPANY = 16  # runs of a single request after which company is taken to have left
+_CHECK_EVERY = 512
 _TRIALS = 3  # joined runs that are compared with single ones before a model is trusted to keep rows apart
 
 
@@ -91,16 +92,16 @@ def run_joined(run: RunOnce, requests: Sequence[Feeds]) -> list[Outcome]:
 class Trust:
     """Whether runs of one set of inputs and outputs may be joined without being asked.
 
-    A model that writes variables, or whose signature has no open first dimension, never is. Of others the first joined
-    runs are compared with single ones: rows may not influence one another. Where the rows that came are all alike, and
-    so could not show it, one that differs is put beside them.
+    A model whose graph writes variables or reduces over rows, or whose signature has no open first dimension, never is
+    (`operations`). Of others the first joined runs, and one in a while later, are compared with single ones: rows may
+    not influence one another. As the rows that came may be too much alike to show it, others are put beside them.
     """
 
-    __slots__ = ("_company", "_last", "_runs_to_look", "_seconds", "_trials_left", "expected", "joins")
+    __slots__ = ("_company", "_joined_runs", "_last", "_runs_to_look", "_seconds", "expected", "joins")
 
     def __init__(self, joins: bool) -> None:
         self.joins = joins
-        self._trials_left = _TRIALS
+        self._joined_runs = 0
         self._seconds = 0.0
         self._company = 0
         self._runs_to_look = 0
@@ -145,18 +146,24 @@ class Trust:
 
     def check(self, once: RunOnce, requests: Sequence[Feeds], outcomes: list[Outcome]) -> list[Outcome]:
         """The outcomes to give: those of the joined run once the model is trusted, single ones while it is tried."""
-        if len(requests) == 1 or self._trials_left <= 0:
+        if len(requests) == 1:
+            return outcomes
+        self._joined_runs += 1
+        if self._joined_runs > _TRIALS and self._joined_runs % _CHECK_EVERY:
             return outcomes
         single = [run_joined(once, [feeds])[0] for feeds in requests]
         if not _agree(outcomes, single) or not self._holds_beside_others(once, requests[0], single[0]):
             self.joins = False
-        self._trials_left -= 1
         return single
 
     def _holds_beside_others(self, once: RunOnce, request: Feeds, expected: Outcome) -> bool:
-        """Whether a request is answered as before in a run with rows that differ from its own."""
-        stranger = {name: _changed(array) for name, array in request.items()}
-        return _agree(run_joined(once, [request, stranger])[:1], [expected])
+        """Whether a request is answered as before in runs with rows that differ from its own."""
+        return all(
+            _agree(
+                run_joined(once, [request, {name: change(array) for name, array in request.items()}])[:1], [expected]
+            )
+            for change in (_smaller, _larger)
+        )
 
 
 ALWAYS, NEVER = Trust(True), Trust(False)
@@ -170,10 +177,22 @@ def _agree(outcomes: Sequence[Outcome], expected: Sequence[Outcome]) -> bool:
     )
 
 
-def _changed(array: Array) -> Array:
-    """Rows of the same kind with other values: backwards, and numbers halved, so that averages move."""
+def _smaller(array: Array) -> Array:
+    """Rows of the same kind, backwards, of half the size; empty strings."""
     backwards = array.reshape(-1)[::-1].reshape(array.shape)
+    if array.dtype == object:
+        return np.full(array.shape, b"", object)
     return backwards // 2 if array.dtype.kind in "iu" else backwards * 0.5 if array.dtype.kind == "f" else backwards
+
+
+def _larger(array: Array) -> Array:
+    """Rows of the same kind, backwards, of twice the size; strings said twice."""
+    backwards = array.reshape(-1)[::-1].reshape(array.shape)
+    if array.dtype == object:
+        twice = np.empty(array.size, object)
+        twice[:] = [item + b" " + item for item in backwards.reshape(-1).tolist()]
+        return twice.reshape(array.shape)
+    return backwards * 2 + 1 if array.dtype.kind in "iuf" else backwards
 
 
 def _alone(run: RunOnce, feeds: Feeds) -> Outcome:

@@ -50,13 +50,14 @@ class Task:
 class Batch:
     """Requests that will share a run."""
 
-    __slots__ = ("due", "lane", "patience_s", "rows", "taken", "tasks")
+    __slots__ = ("due", "lane", "patience_s", "rows", "taken", "tasks", "timer")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.tasks: list[Task] = []
         self.rows = 0
         self.taken = 0.0  # when a thread took it
+        self.timer: asyncio.TimerHandle | None = None  # makes it due
         self.patience_s = lane.limits.timeout_s if lane.limits.asked else lane.trust.patience_s()
         self.due = self.patience_s <= 0
 
@@ -65,8 +66,9 @@ class Batch:
         """Whether it is run sooner than handed to a thread; few rows only, so that the event loop is never held up."""
         if not self.lane.trust.is_brief or self.rows > _FEW_ROWS:
             return False
-        task = self.tasks[0]
-        return task.handle.servable.is_momentary(task.feeds, self.lane.fetches)
+        size = sum(array.size for task in self.tasks for array in task.feeds.values())
+        first = self.tasks[0]
+        return first.handle.servable.is_momentary(tuple(first.feeds), self.lane.fetches, size)
 
     def run(self) -> list[Outcome]:
         """Run it, on any thread; one outcome a task."""
@@ -81,6 +83,8 @@ class Batch:
         try:
             if self.lane.limits.asked:
                 return run_batched(once, requests, self.lane.limits)
+            if not self.lane.trust.joins:  # found out since they were gathered
+                return [run_joined(once, [feeds])[0] for feeds in requests]
             outcomes = run_joined(once, requests)
             return self.lane.trust.check(once, requests, outcomes)
         except Exception as error:  # a promise broken inside must not leave the callers waiting
@@ -122,7 +126,7 @@ class Lane:
             Unavailable: as many batches wait as may.
         """
         batches, limits = self.batches, self.limits
-        if batches and batches[-1].rows + rows <= limits.max_rows and self.trust.joins and rows:
+        if batches and batches[-1].rows + rows <= limits.max_run_rows and self.trust.joins and rows:
             return batches[-1]
         if len(batches) >= limits.max_batches:
             raise Unavailable(

@@ -24,6 +24,7 @@ from modelport_serving.options import AUTO
 from modelport_serving.settings import Settings
 
 _LOOK_S = 0.02  # between two looks at what is still under way
+_STREAMS_S = 0.2
 
 
 class Listeners:
@@ -92,12 +93,14 @@ class Listeners:
         for connection in list(self._connections):
             connection.drain()
         if self._grpc is not None:
-            await self._grpc.stop(max(deadline - time.monotonic(), 0.0))
-        while self._connections and time.monotonic() < deadline:
+            # What is still open now are streams, of health watches and reflection, that nobody has to wait for.
+            await self._grpc.stop(min(max(deadline - time.monotonic(), 0.0), _STREAMS_S))
+        while self._connections and self._calls.under_way and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_S)
         for connection in list(self._connections):
             connection.abort()
-        await asyncio.sleep(0)  # lets the loop close what was aborted
+        self._execution.abandon()
+        await asyncio.sleep(0)  # lets the loop close what was aborted, and answer what was abandoned
 
     def _listen(self, server: grpc.aio.Server, address: str) -> int:
         ssl = self._settings.ssl

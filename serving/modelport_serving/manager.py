@@ -24,6 +24,7 @@ from modelport_serving.states import ServableId, State, StateBoard, VersionStatu
 Loader = Callable[[ServableId, Path], Servable]
 
 _COLLECT_EVERY = 16
+_HANDLES_S = 5.0  # that a stop waits for handles which are out
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Manager:
         self._pending: dict[str, Mapping[int, Path]] = {}
         self._serving: dict[str, dict[int, _Harness]] = {}  # what answers, highest first; replaced, never changed
         self._stopping = False
+        self._ended = False
         self._unloads = 0
         self._load_pool = ThreadPoolExecutor(max(load_threads, 1), "load")
         self._unload_pool = ThreadPoolExecutor(max(unload_threads, 1), "unload")
@@ -141,7 +143,7 @@ class Manager:
             return Handle(self, harness, harness.servable)
 
     def stop(self) -> None:
-        """Unload everything; returns when all threads have ended. Handles that are out are waited for."""
+        """Unload everything; handles that are out are waited for, a few seconds."""
         with self._lock:
             self._stopping = True
             for harness in self._all():
@@ -153,13 +155,17 @@ class Manager:
             remaining = [harness for harness in self._all() if harness.phase is Phase.READY]
         for harness in remaining:
             self._begin_unload(harness)
+        with self._lock:
+            leaving = [harness for harness in self._all() if harness.phase is Phase.UNLOADING]
+            self._lock.wait_for(lambda: all(h.phase is Phase.ENDED for h in leaving), _HANDLES_S)
+            self._ended = True
         self._unload_pool.shutdown()
 
     def _release(self, harness: _Harness) -> None:
         with self._lock:
             harness.handles -= 1
-            if not harness.handles and harness.phase is Phase.UNLOADING:
-                self._lock.notify_all()
+            if not harness.handles and harness.phase is Phase.UNLOADING and not self._ended:
+                self._unload_pool.submit(self._run_unload, harness)
 
     def _all(self) -> Iterable[_Harness]:
         return [harness for harnesses in self._models.values() for harness in harnesses.values()]
@@ -223,6 +229,9 @@ class Manager:
     def _run_load(self, harness: _Harness) -> None:
         try:
             servable = self._load_with_retries(harness)
+            if harness.withdrawn.is_set():  # nobody wants it any more: it is not shown for a moment
+                servable.close()
+                raise Cancelled("Loading of servable cancelled")
         except Exception as error:
             known = error if isinstance(error, ModelportError) else Internal(f"{type(error).__name__}: {error}")
             self._post(harness, State.END, known)
@@ -261,11 +270,12 @@ class Manager:
         with self._lock:
             harness.phase = Phase.UNLOADING
             self._publish(harness.servable_id.name)
-        self._unload_pool.submit(self._run_unload, harness)
+            if not harness.handles:
+                self._unload_pool.submit(self._run_unload, harness)
 
     def _run_unload(self, harness: _Harness) -> None:
+        """Free a version; begun when its last handle is back, so that no thread waits for requests."""
         with self._lock:
-            self._lock.wait_for(lambda: not harness.handles)
             servable, harness.servable = harness.servable, None
         try:
             if servable is not None:

@@ -23,7 +23,7 @@ _TFS, _OURS, _LOADER, _GRAPH = (
 )
 _LATENCY = growing(10, 1.8, 33)
 _QUEUING = growing(100, 1.2, 52)
-_SIZES = growing(1, 2, 16)
+_SIZES = growing(1, 2, 14)
 _MICROS = 1e6
 
 

@@ -6,10 +6,12 @@ Routes and their quirks (the query string is part of the path, a label in a stat
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -27,6 +29,7 @@ from modelport_serving.http_protocol import Request, Response, html_page
 from modelport_serving.metrics import CONTENT_TYPE, Metrics
 from modelport_serving.servable import Servable
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 HTTP_STATUS: dict[Code, int] = {
@@ -63,6 +66,7 @@ _INT64_DIGITS = 19
 
 
 _LIVE, _READY = "/v1/health/live", "/v1/health/ready"
+_QUICKLY_READ = 10_000  # values, read one by one in about ten milliseconds
 _PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
 _RETRY_AFTER = {"Retry-After": "1"}
 
@@ -115,6 +119,7 @@ class RestApi:
         self._metrics = metrics
         self._metrics_path = metrics_path
         self._cors = cors
+        self._readers = ThreadPoolExecutor(1, "reader")
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -196,7 +201,7 @@ class RestApi:
 
     async def _predict(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
         call.api = "predict"
-        document = rest_json.parse_document(body, max_depth=self._limits.max_depth)
+        document, small = await self._document(body)
         name = rest_json.signature_name(document)
         row_format = False
 
@@ -212,12 +217,12 @@ class RestApi:
             row_format = decoded.row_format
             return dataplane.plan_columns(signature, decoded.inputs, self._rules)
 
-        outputs = await self._infer(spec, call, plan)
+        outputs = await self._infer(spec, call, plan, offload=not small)
         return rest_json.encode_predictions(outputs, row_format)
 
     async def _classify(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
         call.api = "classify"
-        name, examples = _examples_of(body, "classify", self._limits)
+        name, examples = await self._examples(body, "classify")
         classified = await self._infer(
             spec, call, lambda servable: plan_classify(servable, name, examples, self._rules)
         )
@@ -225,21 +230,47 @@ class RestApi:
 
     async def _regress(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
         call.api = "regress"
-        name, examples = _examples_of(body, "regress", self._limits)
+        name, examples = await self._examples(body, "regress")
         values = await self._infer(spec, call, lambda servable: plan_regress(servable, name, examples, self._rules))
         return rest_json.encode_regressions(values)
 
-    async def _infer(self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[T]]) -> T:
+    async def _infer(
+        self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[T]], *, offload: bool = False
+    ) -> T:
+        """Plan and run a request; `offload` plans on a thread, where reading its values may take long."""
         deadline = None if self._limits.timeout_s is None else call.begin + self._limits.timeout_s
         handle = self._core.handle(spec)
         call.version = handle.servable.id.version
         try:
-            run = plan(handle.servable)
+            run = await self._on_a_thread(plan, handle.servable) if offload else plan(handle.servable)
         except BaseException:
             handle.release()
             raise
         api = call.api.capitalize()
         return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline, api, joins=run.joins))
+
+    async def _document(self, body: bytes) -> tuple[rest_json.Document, bool]:
+        """The parsed body, and whether it is small or all numbers, so that the rest of the reading is quick too.
+
+        Values that have to be looked at one by one take half a second a megabyte: many of them are read on a thread,
+        and everybody else goes on being answered.
+        """
+        depth = self._limits.max_depth
+        try:
+            return rest_json.parse_document(body, max_depth=depth, most=_QUICKLY_READ), True
+        except rest_json.Impatient:
+            return await self._on_a_thread(lambda text: rest_json.parse_document(text, max_depth=depth), body), False
+
+    async def _examples(self, body: bytes, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
+        """Signature name and serialized examples; read before the model is looked up, as the real server does."""
+        document, small = await self._document(body)
+        name = rest_json.signature_name(document)
+        if small:
+            return name, rest_json.decode_examples(document, method)
+        return name, await self._on_a_thread(lambda large: rest_json.decode_examples(large, method), document)
+
+    async def _on_a_thread(self, work: Callable[[S], T], what: S) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, what)
 
     def _metadata(self, spec: messages.ModelSpec) -> bytes:
         request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
@@ -269,12 +300,6 @@ def _spec(name: str | None, version: str | None, label: str | None) -> messages.
     return spec
 
 
-def _examples_of(body: bytes, method: Literal["classify", "regress"], limits: Limits) -> tuple[str, list[bytes]]:
-    """Signature name and serialized examples; read before the model is looked up, as the real server does."""
-    document = rest_json.parse_document(body, max_depth=limits.max_depth)
-    return rest_json.signature_name(document), rest_json.decode_examples(document, method)
-
-
 def _preflight(request: Request) -> Response:
     origin = request.headers.get("origin", "")
     allowed = "http://" in origin or "https://" in origin
@@ -288,7 +313,7 @@ def _body_of(request: Request, limits: Limits) -> bytes:
         TooLarge: it inflates to more than the limits allow; that is known a MiB past the limit at the latest.
     """
     body = request.body
-    if "gzip" not in request.headers.get("content-encoding", ""):
+    if not body or "gzip" not in request.headers.get("content-encoding", ""):
         return body
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
     pieces: list[bytes] = []

@@ -92,9 +92,9 @@ class Servable:
             raise DeadlineExceeded("Timed out waiting for notification")  # the text of the real server
         return self._session.run(feeds, fetches, max(1, int(left * 1000)))
 
-    def is_momentary(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
-        """Whether running this is not worth a thread."""
-        return self._session.is_momentary(feeds, fetches)
+    def is_momentary(self, feeds: Sequence[str], fetches: Sequence[str], size: int) -> bool:
+        """Whether running these inputs, of so many elements in all, is not worth a thread."""
+        return self._session.is_momentary(feeds, fetches, size)
 
     def trust(self, fetches: tuple[str, ...]) -> Trust:
         """Whether requests for these outputs may share a run unasked; one object for all requests."""
@@ -102,7 +102,7 @@ class Servable:
         if trust is None:
             if len(self._trusts) >= _MAX_TRUSTS:  # clients choose the outputs, and their order
                 self._trusts.clear()
-            trust = self._trusts[fetches] = Trust(not self._session.keeps_state(fetches))
+            trust = self._trusts[fetches] = Trust(self._session.keeps_rows_apart(fetches))
         return trust
 
     def close(self) -> None:

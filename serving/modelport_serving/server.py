@@ -148,6 +148,7 @@ class Server:
     def stop(self) -> None:
         """Refuse new requests, answer those under way (for at most `grace_seconds`), unload, and end all threads."""
         self._stopping.set()
+        self.core.end_waits()
         if self._loop is not None and self._thread is not None:
             self._call(self._listeners.drain())
             self._loop.call_soon_threadsafe(self._loop.stop)

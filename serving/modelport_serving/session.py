@@ -29,7 +29,7 @@ from modelport.errors import (
     from_code,
 )
 from modelport.serverconfig import read
-from modelport_serving.operations import Operations, are_open_ended, keep_state
+from modelport_serving.operations import Operations, are_open_ended, keep_state, mix_rows
 from modelport_serving.options import Options
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,28 +50,32 @@ _ON_THIS_THREAD = _run_options(inter_op_thread_pool=-1)
 _BRIEF_S = 0.002
 _MOMENT_S = 0.0005
 _WATCHED_RUNS = 8
+_LARGER = 2  # times the largest run that was brief
 
 
 class _Prepared:
     """One set of inputs and outputs: their handles in the graph, and how long runs take."""
 
-    __slots__ = ("_open_ended", "_runs", "inputs", "outputs", "seconds")
+    __slots__ = ("_largest", "_open_ended", "_runs", "inputs", "outputs", "seconds")
 
     def __init__(self, inputs: list[Any], outputs: list[Any], open_ended: bool) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self._open_ended = open_ended
         self._runs = 0
+        self._largest = 0  # elements that a brief run had
         self.seconds = _BRIEF_S
 
-    @property
-    def is_brief(self) -> bool:
-        """Whether runs have been brief, and cannot become long by what is in the inputs."""
-        return self._runs >= _WATCHED_RUNS and self.seconds < _BRIEF_S and not self._open_ended
+    def is_brief(self, size: int) -> bool:
+        """Whether runs of so many elements have been brief, and cannot become long by what is in the inputs."""
+        is_known = self._runs >= _WATCHED_RUNS and size <= _LARGER * self._largest
+        return is_known and self.seconds < _BRIEF_S and not self._open_ended
 
-    def took(self, seconds: float) -> None:
-        """Note a run; the last few count."""
+    def took(self, seconds: float, size: int) -> None:
+        """Note a run of so many elements; of the times the last few count."""
         self._runs += 1
+        if seconds < _BRIEF_S:
+            self._largest = max(self._largest, size)
         self.seconds += (seconds - self.seconds) / 4
 
 
@@ -125,7 +129,8 @@ class GraphSession:
         """
         prepared = self._handles(tuple(feeds), tuple(fetches))
         begin = time.perf_counter()
-        if prepared.is_brief:
+        size = sum(array.size for array in feeds.values())
+        if prepared.is_brief(size):
             arrays = self._run(prepared, feeds, _ON_THIS_THREAD)
         elif timeout_ms is None:
             arrays = self._run(prepared, feeds, None)
@@ -135,7 +140,7 @@ class GraphSession:
                 arrays = self._run(prepared, feeds, options)
             finally:
                 pywrap_tf_session.TF_DeleteBuffer(options)
-        prepared.took(time.perf_counter() - begin)
+        prepared.took(time.perf_counter() - begin, size)
         return arrays
 
     def _run(self, prepared: _Prepared, feeds: Mapping[str, Array], options: Any) -> list[Array]:
@@ -145,15 +150,19 @@ class GraphSession:
                 self._session._session, options, arrays, prepared.outputs, [], None
             )
 
-    def is_momentary(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
-        """Whether a run is over sooner than another thread could be woken to do it."""
+    def is_momentary(self, feeds: Sequence[str], fetches: Sequence[str], size: int) -> bool:
+        """Whether a run of so many elements is over sooner than another thread could be woken to do it."""
         prepared = self._prepared.get((tuple(feeds), tuple(fetches)))
-        return prepared is not None and prepared.is_brief and prepared.seconds < _MOMENT_S
+        return prepared is not None and prepared.seconds < _MOMENT_S and prepared.is_brief(size)
 
-    def keeps_state(self, fetches: Sequence[str]) -> bool:
-        """Whether computing these tensors may change or depend on anything but the inputs: variables written, random
-        numbers, queues. Reading variables and tables is no such thing."""
-        return keep_state(self._operations.behind(fetches))
+    def keeps_rows_apart(self, fetches: Sequence[str]) -> bool:
+        """Whether, as far as the graph shows, each row of these tensors follows from the same row of the inputs alone:
+        no state is kept and nothing is reduced over rows."""
+        try:
+            kinds = self._operations.behind(fetches)
+        except (KeyError, ValueError):  # a signature that names no tensor of the graph: running it says so
+            return False
+        return not keep_state(kinds) and not mix_rows(kinds)
 
     def close(self) -> None:
         """Free the variables and the graph."""
@@ -256,10 +265,11 @@ def session_config(options: Options) -> Any:
             text_format.Parse(read(path), config)
         except text_format.ParseError as error:
             raise InvalidArgument(f"Invalid protobuf file: '{path}'; at line:column {error}") from error
-    both = options.tensorflow_session_parallelism
-    intra, inter = options.tensorflow_intra_op_parallelism or both, options.tensorflow_inter_op_parallelism or both
-    if intra:
+    intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
+    if intra <= 0 and inter <= 0:
+        intra = inter = options.tensorflow_session_parallelism
+    if intra > 0:
         config.intra_op_parallelism_threads = intra
-    if inter:
+    if inter > 0:
         config.inter_op_parallelism_threads = inter
     return config

@@ -23,6 +23,14 @@ from modelport_serving.batching import thread_count
 from modelport_serving.metrics import DEFAULT_PATH
 from modelport_serving.options import AUTO, Options
 
+_ABOVE_0 = (
+    "max_waiting_requests",
+    "rest_api_max_json_depth",
+    "rest_api_max_body_bytes",
+    "rest_api_max_inflate_ratio",
+    "grace_seconds",
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -111,6 +119,9 @@ def _check(options: Options) -> None:
         raise InvalidArgument(
             f"Expected --max_tensor_rank between 0 and {MAX_RANK}. Received: {options.max_tensor_rank}"
         )
-    for name in ("max_waiting_requests", "rest_api_max_json_depth", "rest_api_max_body_bytes", "grace_seconds"):
-        if (value := getattr(options, name)) <= 0:
+    for name in _ABOVE_0:
+        if not (value := getattr(options, name)) > 0:
             raise InvalidArgument(f"Expected --{name} above 0. Received: {value}")
+    for name in ("run_threads", "max_num_load_retries", "load_retry_interval_micros"):
+        if (value := getattr(options, name)) < 0:
+            raise InvalidArgument(f"Expected --{name} of 0 or more. Received: {value}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from modelport import manifest
-from modelport.errors import DataLoss, ModelportError, NotFound
+from modelport.errors import ModelportError, NotFound
 from modelport.repository import list_versions
 from modelport.serverconfig import All, Latest, ModelConfig, Specific, VersionPolicy
 
@@ -39,8 +39,8 @@ def is_whole(version_path: Path) -> bool:
             return True
         paths = ((version_path / name, digest.size) for name, digest in facts.files.items())
         return all(path.is_file() and path.stat().st_size == size for path, size in paths)
-    except (DataLoss, OSError):  # the manifest itself is still being copied, or a file went away under our eyes
-        return False
+    except (ModelportError, OSError, ValueError, RecursionError):
+        return False  # the manifest itself is still being copied, or a file went away under our eyes
 
 
 def _hint(base: Path) -> str:
@@ -84,6 +84,7 @@ class Source:
         complaints: set[str] = set()
         aspired: Aspired = {}
         complete = True
+        seen: set[Path] = set()
         for model in models:
             try:
                 found = list_versions(Path(model.base_path))
@@ -92,6 +93,7 @@ class Source:
                 complaints.add(f"Could not read base path {model.base_path} of model {model.name!r}. {hint}")
                 complete = False
                 break
+            seen |= set(found.values())
             if not found:
                 complaints.add(
                     f"No versions of model {model.name!r} under base path {model.base_path}: "
@@ -101,6 +103,7 @@ class Source:
             if isinstance(model.policy, Specific) and (gone := set(model.policy.versions) - set(chosen)):
                 complaints.add(f"Model {model.name!r}: versions {sorted(gone)} are asked for but are not there.")
             aspired[model.name] = chosen
+        self._whole &= seen  # a version that went and comes again is looked at anew
         for line in sorted(complaints - self._said):
             self._warn(line)
         self._said = complaints

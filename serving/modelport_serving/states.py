@@ -9,6 +9,7 @@ Versions that ended stay on the board until the process exits, as the real serve
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ class StateBoard:
         with self._lock:
             self._models.setdefault(servable.name, {})[servable.version] = status
         for listener in self._listeners:
-            listener(servable, status)
+            with contextlib.suppress(Exception):  # whoever listens cannot stop what is reported
+                listener(servable, status)
 
     def subscribe(self, listener: Callable[[ServableId, VersionStatus], None]) -> None:
         """Call `listener(servable, status)` on every later post; it must be quick."""

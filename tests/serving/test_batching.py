@@ -3,14 +3,17 @@
 import re
 import threading
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from modelport.errors import InvalidArgument, ResourceExhausted, Unavailable
+from modelport.errors import InvalidArgument, ModelportError, ResourceExhausted, Unavailable
+from modelport.wire import messages
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 
@@ -156,3 +159,67 @@ def test_parameters_are_checked_when_a_model_is_loaded(tmp_path, add_version, wo
         serving(tmp_path, add_version, "affine-2", words),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("make", "apart"),
+    [
+        (lambda x: x * 2.0 + 1.0, True),
+        (lambda x: tf.nn.softmax(tf.reshape(x, [-1, 1]) @ tf.ones([1, 3])), True),
+        (lambda x: x / tf.reduce_max(x), False),
+        (lambda x: x - tf.reduce_mean(x, axis=0), False),
+        (lambda x: x + tf.random.uniform([]), False),
+    ],
+    ids=["elementwise", "dense", "divided by the largest", "minus the mean", "random"],
+)
+def test_what_the_graph_shows_of_rows(tmp_path, make, apart):
+    from modelport_serving.session import GraphSession
+
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def call(x):
+        return {"y": make(x)}
+
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures={"serving_default": call})
+    session = GraphSession(tmp_path / "1")
+    signature = messages.SignatureDef.FromString(session.signature_defs["serving_default"])
+    assert session.keeps_rows_apart([info.name for info in signature.outputs.values()]) is apart
+    session.close()
+
+
+def test_a_stop_does_not_wait_for_a_run_without_end(tmp_path, add_version):
+    with serving(tmp_path, add_version, "slow", grace_seconds=0.5, run_threads=1) as (server, client):
+        errors = []
+
+        def ask():
+            try:
+                client.predict("m", {"seconds": np.float32(20)})
+            except ModelportError as error:
+                errors.append(error)
+
+        asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        time.sleep(0.5)
+        begin = time.monotonic()
+        server.stop()
+        assert time.monotonic() - begin < 15
+        for thread in asking:
+            thread.join(10)
+        assert len(errors) == 3
+
+
+def test_a_deadline_is_met_while_a_request_waits(tmp_path, add_version):
+    with serving(tmp_path, add_version, "slow", run_threads=1, rest_api_timeout_in_ms=400) as (server, client):
+        busy = threading.Thread(target=client.predict, args=("m", {"seconds": np.float32(2)}), daemon=True)
+        busy.start()
+        time.sleep(0.2)
+        begin = time.monotonic()
+        request = urllib.request.Request(f"{server.rest_address}/v1/models/m:predict", b'{"inputs": 0.0}')
+        with pytest.raises(urllib.error.HTTPError) as late:
+            urllib.request.urlopen(request, timeout=10)
+        late.value.close()
+        assert late.value.code == 504
+        assert time.monotonic() - begin < 1.5
+        busy.join(10)

@@ -155,7 +155,25 @@ def test_a_trusted_model_is_run_once():
     for _ in range(6):
         requests = [request(1), request(2)]
         trust.check(model, requests, run_joined(model, requests))
-    assert model.runs == [2, 1, 1, 2] * 3 + [2] * 3
+    assert model.runs == [2, 1, 1, 2, 2] * 3 + [2] * 3
+
+
+@pytest.mark.parametrize("model", [centred, lambda feeds: [feeds["x"] / feeds["x"].max()]], ids=["mean", "largest"])
+def test_what_alike_requests_hide_is_found_out(model):
+    trust = Trust(joins=True)
+    trust.check(model, [request(7), request(7)], run_joined(model, [request(7), request(7)]))
+    assert not trust.joins
+
+
+def test_a_model_that_pads_to_its_longest_text_is_found_out():
+    def lengths(feeds):
+        longest = max(len(text) for text in feeds["x"].tolist())
+        return [np.full(len(feeds["x"]), longest)]
+
+    trust = Trust(joins=True)
+    texts = [{"x": np.array([b"ab"], object)}, {"x": np.array([b"cd"], object)}]
+    trust.check(lengths, texts, run_joined(lengths, texts))
+    assert not trust.joins
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import socket
+import threading
 import time
 
 import grpc
@@ -159,3 +160,17 @@ def test_an_unread_answer_and_a_client_that_goes_do_no_harm(limited):
             head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\nContent-Length: {len(GOOD)}\r\n\r\n"
             connection.sendall(head.encode() + GOOD)
     still_answers(limited)
+
+
+def test_a_long_body_of_strings_holds_up_nobody(limited):
+    body = b'{"signature_name": "text", "inputs": [' + b'"a",' * 700_000 + b'"a"]}'
+    slowest, answered = 0.0, []
+    sender = threading.Thread(target=lambda: answered.append(post(limited, body)))
+    sender.start()
+    while sender.is_alive():
+        begin = time.monotonic()
+        still_answers(limited)
+        slowest = max(slowest, time.monotonic() - begin)
+    assert answered[0][0] == 200
+    assert len(json.loads(answered[0][1])["outputs"]) == 700_001
+    assert slowest < 1, "reading it takes longer than that"

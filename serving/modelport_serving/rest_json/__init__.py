@@ -11,6 +11,7 @@ from modelport_serving.rest_json.api_messages import encode_metadata, encode_sta
 from modelport_serving.rest_json.document import MAX_DEPTH, Document, parse_document, signature_name
 from modelport_serving.rest_json.dump import dump
 from modelport_serving.rest_json.examples import decode_examples
+from modelport_serving.rest_json.parser import Impatient
 from modelport_serving.rest_json.predict_request import PredictBody, decode_predict
 from modelport_serving.rest_json.predict_response import encode_predictions
 from modelport_serving.rest_json.results import encode_classifications, encode_error, encode_regressions
@@ -18,6 +19,7 @@ from modelport_serving.rest_json.results import encode_classifications, encode_e
 __all__ = [
     "MAX_DEPTH",
     "Document",
+    "Impatient",
     "PredictBody",
     "decode_examples",
     "decode_predict",

@@ -34,16 +34,22 @@ class Document:
         return members
 
 
-def parse_document(body: bytes, *, max_depth: int = MAX_DEPTH) -> Document:
+def parse_document(body: bytes, *, max_depth: int = MAX_DEPTH, most: int | None = None) -> Document:
     """Parse a request body.
+
+    Args:
+        body: the text.
+        max_depth: arrays and objects that may be inside one another.
+        most: values that may be read one at a time; None for any number.
 
     Raises:
         InvalidArgument: no JSON, no object at the top level, or more than `max_depth` arrays and objects inside one
             another.
+        Impatient: more than `most` values.
     """
     if not body:
         raise InvalidArgument("JSON Parse error: The document is empty")
-    value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST)
+    value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST, most=most)
     if not isinstance(value, dict):
         raise value_error(parse(body, max_depth, runs=False)[0] if has_runs else value, "Is not object")
     return Document(body, max_depth, value, has_runs)

@@ -65,7 +65,7 @@ def take(body: bytes, start: int) -> Run | None:
         return None
     try:
         return Run(text, simdjson.Parser().parse(text) if len(text) >= _LONG else orjson.loads(text))
-    except ValueError:  # orjson's error is one too
+    except (ValueError, RuntimeError):  # orjson's error is one of the former, simdjson's of depth one of the latter
         return None
 
 

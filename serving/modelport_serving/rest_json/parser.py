@@ -48,12 +48,17 @@ _LITERALS: dict[bytes, tuple[bytes, bool | None]] = {
 _NO_VALUE = frozenset((b"", b"\0", b",", b":", b"]", b"}"))
 
 
-def parse(body: bytes, max_depth: int, *, runs: bool) -> tuple[Any, bool]:
+class Impatient(Exception):
+    """The text has more values than the caller wants to wait for."""
+
+
+def parse(body: bytes, max_depth: int, *, runs: bool, most: int | None = None) -> tuple[Any, bool]:
     """Read the first JSON value of a body.
 
     Args:
         body: JSON text, perhaps behind a UTF-8 byte order mark.
         max_depth: how many arrays and objects may be open at once.
+        most: values that may be read one at a time; None for any number.
         runs: leave arrays of numbers in bulk, as `numeric_runs.Run`, where a member's value is one.
 
     Returns:
@@ -61,7 +66,9 @@ def parse(body: bytes, max_depth: int, *, runs: bool) -> tuple[Any, bool]:
 
     Raises:
         InvalidArgument: the text is no JSON, or nested too deep.
+        Impatient: there are more than `most` values.
     """
+    left = len(body) + 1 if most is None else most  # no text has more values than bytes
     skip = _SPACE.match
     position = _end(skip, body, _behind_mark(body))
     outer: list[tuple[Any, bytes]] = []
@@ -70,6 +77,9 @@ def parse(body: bytes, max_depth: int, *, runs: bool) -> tuple[Any, bool]:
     nothing = EMPTY  # what to say when no value begins at `position`
     any_run = False
     while True:
+        left -= 1
+        if left < 0:
+            raise Impatient
         first = body[position : position + 1]
         value: Any
         if first == b'"':
