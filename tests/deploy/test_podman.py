@@ -1,0 +1,134 @@
+"""The embedded overlay's Deployment, really run by `podman kube play`.
+
+Needs podman and MODELPORT_TEST_IMAGE, an image with the `modelport` command: one in podman's storage, or in that of the
+Docker engine that `docker` talks to. For the stand-in of deploy/standin, STANDIN_PACKAGES and STANDIN_SOURCE name the
+folders that it expects to be mounted, as in its compose file.
+
+Podman 4 asks the probes by curl inside the container, where there is none, and knows no emptyDir: here the probes are
+asked in the container by bash, and a volume takes the place of /tmp. The pod has no network but its own loopback.
+"""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMAGE = os.environ.get("MODELPORT_TEST_IMAGE")
+# Some machines refuse to raise limits, and crun is not everywhere.
+CONFIGURATION = f"""\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+runtime = "{"runc" if shutil.which("runc") else "crun"}"
+cgroup_manager = "cgroupfs"
+"""
+ASK = """\
+exec 3<>/dev/tcp/127.0.0.1/8501
+printf 'GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3
+read -r -t 5 protocol status rest <&3; [[ $status == 200 ]]
+"""
+
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("podman"), reason="podman is not installed"),
+    pytest.mark.skipif(not IMAGE, reason="MODELPORT_TEST_IMAGE does not name an image with the modelport command"),
+]
+
+
+class Podman:
+    """The command with settings of its own; the storage is the user's."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "containers.conf").write_text(CONFIGURATION)
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = ["podman", *arguments]
+        result = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert not check or result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+        return result
+
+
+@pytest.fixture
+def podman(tmp_path) -> Podman:
+    ready = Podman(tmp_path)
+    if ready.run("image", "exists", IMAGE, check=False).returncode:
+        archive = tmp_path / "image.tar"
+        saved = subprocess.run(
+            ["docker", "save", "-o", archive, IMAGE], capture_output=True, text=True, timeout=120, check=False
+        )
+        if saved.returncode:
+            pytest.skip(f"{IMAGE} is neither in podman's storage nor in docker's: {saved.stderr.strip()}")
+        ready.run("load", "--quiet", "-i", str(archive))
+        archive.unlink()
+    return ready
+
+
+def playable(deployment: dict, repository: Path) -> dict:
+    """The Deployment as podman 4 can run it; command, user, rights, configuration and resources stay as they are."""
+    played = copy.deepcopy(deployment)
+    played["metadata"]["name"] = "modelport-test"
+    pod = played["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    container["image"] = IMAGE
+    container["imagePullPolicy"] = "Never"
+    for unplayable in ("startupProbe", "readinessProbe", "livenessProbe", "ports"):
+        del container[unplayable]
+    folders = {"models": repository}
+    for name, path in (("packages", "site-packages"), ("source", "source")):
+        if folder := os.environ.get(f"STANDIN_{name.upper()}"):
+            folders[name] = Path(folder)
+            container["volumeMounts"].append({"name": name, "mountPath": f"/opt/standin/{path}", "readOnly": True})
+    config = next(volume for volume in pod["volumes"] if volume["name"] == "config")
+    claim = {"name": "tmp", "persistentVolumeClaim": {"claimName": "modelport-test-tmp"}}
+    mounted = [{"name": name, "hostPath": {"path": str(folder)}} for name, folder in folders.items()]
+    pod["volumes"] = [config, claim, *mounted]
+    return played
+
+
+def test_the_deployment_runs_answers_its_probes_and_drains(podman, render, read_yaml, add_version, tmp_path):
+    add_version(tmp_path / "models" / "digits", 1, "affine-2")
+    found = {one["kind"]: one for one in read_yaml(render(ROOT / "deploy/kubernetes/overlays/embedded"))}
+    deployment = found["Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    file = tmp_path / "play.yaml"
+    objects = [found["ConfigMap"], playable(deployment, tmp_path / "models")]
+    file.write_text("\n---\n".join(map(json.dumps, objects)))  # JSON is YAML
+    name = "modelport-test-pod-0-serving"
+
+    def answers(probe: str) -> bool:
+        script = ASK.format(path=container[probe]["httpGet"]["path"])
+        return podman.run("exec", name, "bash", "-c", script, check=False).returncode == 0
+
+    try:
+        podman.run("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "modelport-test-tmp")
+        podman.run("kube", "play", "--network", "none", str(file))
+        deadline = time.monotonic() + 60
+        while not answers("startupProbe"):
+            state = podman.run("inspect", "--format", "{{.State.Status}}", name).stdout.strip()
+            assert state == "running" and time.monotonic() < deadline, podman.run("logs", name).stderr  # noqa: PT018
+            time.sleep(0.5)
+        assert answers("readinessProbe")
+        assert answers("livenessProbe")
+        podman.run("exec", name, "bash", "/config/healthcheck.sh")  # the base's probe
+        within = podman.run("exec", name, "cat", "/proc/1/status", "/proc/1/mounts").stdout
+        assert "\nUid:\t65532" in within
+        assert "\nCapBnd:\t0000000000000000" in within
+        assert "\nNoNewPrivs:\t1" in within
+        lines = [line.split() for line in within.splitlines() if line.endswith(" 0 0")]
+        mounts = {path: options.split(",")[0] for _, path, _, options, *_ in lines}
+        assert [mounts[path] for path in ("/", "/models", "/config")] == ["ro", "ro", "ro"]
+        podman.run("stop", "--time", "40", name)
+        assert podman.run("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0"
+        logs = podman.run("logs", name)
+        assert "Draining" in logs.stdout + logs.stderr
+    finally:
+        podman.run("pod", "rm", "--force", "--time", "0", "modelport-test-pod-0", check=False)
+        podman.run("volume", "rm", "--force", "modelport-test-tmp", found["ConfigMap"]["metadata"]["name"], check=False)
