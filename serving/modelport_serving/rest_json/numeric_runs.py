@@ -11,6 +11,7 @@ library's parser alone.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,8 @@ _MIDDLE, _NEAR = 2**28, 64
 _BEGINNING = 64  # bytes in which the brackets of the first row are, if nobody indents by more
 _LONG = 4096  # bytes of text from which on simdjson is the quicker one
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
-_BUFFERS = {"d": np.dtype(np.float64), "i": np.dtype(np.int64), "u": np.dtype(np.uint64)}
+_BUFFERS = {"i": np.dtype(np.int64), "u": np.dtype(np.uint64), "d": np.dtype(np.float64)}
+_threads = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Run:
     """An array of numbers: its text, and what a parser made of it."""
 
     text: bytes
-    values: Any  # nested lists of ints and floats, or an array of simdjson's
+    values: list[Any] | Array  # nested lists of ints and floats, or an array of int64, uint64 or float64
 
 
 def take(body: bytes, start: int) -> Run | None:
@@ -64,8 +66,8 @@ def take(body: bytes, start: int) -> Run | None:
     if b"t" in text or b"f" in text or b"n" in text:  # true, false, null
         return None
     try:
-        return Run(text, simdjson.Parser().parse(text) if len(text) >= _LONG else orjson.loads(text))
-    except (ValueError, RuntimeError):  # orjson's error is one of the former, simdjson's of depth one of the latter
+        return Run(text, _long(text) if len(text) >= _LONG else orjson.loads(text))
+    except (TypeError, ValueError, RuntimeError):  # orjson's errors are of the second, simdjson's of each kind
         return None
 
 
@@ -82,8 +84,9 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
     """
     name = dtypes.BY_NUMBER[dtype].name if dtype in dtypes.BY_NUMBER else ""
     try:
-        array = np.array([run.values if isinstance(run.values, list) else _long(run, name) for run in runs])
-    except (ValueError, TypeError):  # ragged, of more dimensions than numpy has, or other numbers than the dtype takes
+        alone = runs[0].values if len(runs) == 1 else None
+        array = alone[None] if isinstance(alone, np.ndarray) else np.array([run.values for run in runs])
+    except (ValueError, IndexError):  # ragged, or of more dimensions than numpy has
         return None
     if not array.size:
         return None
@@ -96,23 +99,35 @@ def array_of(runs: Sequence[Run], dtype: int) -> Array | None:
     return None
 
 
-def _long(run: Run, name: str) -> Array:
-    """The array of a long run.
+def _long(text: bytes) -> Array:
+    """The array of a long run, of int64, uint64 or float64, whichever its literals ask for.
 
     Raises:
-        TypeError, ValueError: it is ragged, or there are literals in it that the type does not take.
+        TypeError, ValueError, RuntimeError: it is no array of numbers, or it is ragged.
     """
-    kind = "u" if name.startswith("uint") else "i" if name in INTEGER_RANGES else "d"
-    flat = np.frombuffer(run.values.as_buffer(of_type=kind), _BUFFERS[kind])
-    return flat.reshape(_row_shape(run) or _shape(run.text.translate(None, _ALL_BUT_MARKS)))
+    if not hasattr(_threads, "parser"):
+        _threads.parser = simdjson.Parser()  # with buffers of some megabytes that are worth keeping
+    values = _threads.parser.parse(text)
+    try:
+        for kind, dtype in _BUFFERS.items():
+            try:
+                flat = np.frombuffer(values.as_buffer(of_type=kind), dtype)
+                break
+            except (TypeError, ValueError):  # a literal that the type does not take; the last takes all numbers
+                if kind == "d":
+                    raise
+        shape = _row_shape(values, text)
+    finally:
+        del values  # the parser may be used again only when nothing of this is left
+    return flat.reshape(shape or _shape(text.translate(None, _ALL_BUT_MARKS)))
 
 
-def _row_shape(run: Run) -> tuple[int, ...] | None:
+def _row_shape(values: Any, text: bytes) -> tuple[int, ...] | None:
     """The shape of rows of numbers, which need no look at each comma; None for whatever is nested otherwise."""
-    rows = len(run.values)
-    if run.text[:_BEGINNING].count(b"[") != 2 or run.text.count(b"[") != rows + 1:
+    rows = len(values)
+    if text[:_BEGINNING].count(b"[") != 2 or np.count_nonzero(np.frombuffer(text, np.uint8) == ord("[")) != rows + 1:
         return None
-    sizes = {len(row) for row in run.values}  # one bracket a row: every element of the outer array is one
+    sizes = {len(row) for row in values}  # one bracket a row: every element of the outer array is one
     return (rows, sizes.pop()) if len(sizes) == 1 else None
 
 
