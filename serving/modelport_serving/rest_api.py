@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+
 import modelport_serving.rest_json as rest_json
 from modelport.errors import Code, InvalidArgument, ModelportError, Unavailable
 from modelport.wire import messages
@@ -218,6 +220,11 @@ class RestApi:
             return dataplane.plan_columns(signature, decoded.inputs, self._rules)
 
         outputs = await self._infer(spec, call, plan, offload=not small)
+        strings = sum(
+            array.size for array in outputs.values() if isinstance(array, np.ndarray) and array.dtype == object
+        )
+        if strings > _QUICKLY_READ:
+            return await self._on_a_thread(lambda large: rest_json.encode_predictions(large, row_format), outputs)
         return rest_json.encode_predictions(outputs, row_format)
 
     async def _classify(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:

@@ -164,13 +164,12 @@ def test_an_unread_answer_and_a_client_that_goes_do_no_harm(limited):
 
 def test_a_long_body_of_strings_holds_up_nobody(limited):
     body = b'{"signature_name": "text", "inputs": [' + b'"a",' * 700_000 + b'"a"]}'
-    slowest, answered = 0.0, []
+    others, answered = 0, []
     sender = threading.Thread(target=lambda: answered.append(post(limited, body)))
     sender.start()
     while sender.is_alive():
-        begin = time.monotonic()
         still_answers(limited)
-        slowest = max(slowest, time.monotonic() - begin)
+        others += 1
     assert answered[0][0] == 200
     assert len(json.loads(answered[0][1])["outputs"]) == 700_001
-    assert slowest < 1, "reading it takes longer than that"
+    assert others > 3, "they waited until it was read"
