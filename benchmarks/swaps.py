@@ -52,7 +52,10 @@ def main() -> int:
         port = free_port()
         flags = [f"--model_name={versions.NAME}", f"--model_base_path={base}", f"--port={port}"]
         command = [sys.executable, "-m", "modelport", "serve", *flags]
-        with ServerTree(command, work / "server.log", environment()) as tree, Client(f"127.0.0.1:{port}") as client:
+        with (
+            ServerTree(command, work / "server.log", environment()) as tree,
+            Client(f"127.0.0.1:{port}", retry=False) as client,
+        ):
             tree.wait_until(lambda: client.wait_until_available(versions.NAME, timeout=1.0), START_S)
             with Watcher(client.target, arguments.rate, work / "asked") as watcher:
                 time.sleep(SETTLE_S)

@@ -82,7 +82,7 @@ class Watcher:
 
 def _watch(address: str, rate: float, file: Path) -> None:
     x = np.linspace(-1, 1, ROWS, dtype=np.float32)
-    with Client(address) as client:
+    with Client(address, retry=False) as client:
 
         def ask() -> Prediction:
             prediction = client.predict(NAME, {INPUT: x})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from modelport.wire import messages
 from modelport_client import explain
 from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
 from modelport_client.results import Array, Metadata, Prediction, SignatureSpec, VersionState, metadata_of, states_of
+from modelport_client.retrying import Retries
 from modelport_client.transport import Transport
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ class Client:
 
     Args:
         target: `host:port`, `unix:/path` or another gRPC name for gRPC; `http://…` or `https://…` for REST.
+            `dns:///name:port` spreads the calls over all addresses of the name, and over those left when one is lost.
         timeout: seconds that a call may take unless it says otherwise.
+        retry: ask again, until the call's timeout, when a server that has answered before does not answer now: it is
+            being restarted, or full. A prediction changes nothing, so it may be asked for twice. False: ask once.
         credentials: gRPC channel credentials for TLS.
         ssl_context: for `https://` targets; None for the system's trust.
     """
@@ -44,6 +49,7 @@ class Client:
         target: str,
         *,
         timeout: float = DEFAULT_TIMEOUT_S,
+        retry: bool = True,
         credentials: grpc.ChannelCredentials | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -52,6 +58,7 @@ class Client:
         self.target = target
         self.timeout = _positive(timeout)
         self._transport = _transport(target, credentials, ssl_context)
+        self._retries = Retries(retry)
         self._metadata: dict[tuple[str, int | None, str | None], Metadata] = {}
 
     def __enter__(self) -> Client:
@@ -64,6 +71,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection; calls under way fail with Unavailable."""
+        self._retries.close()
         self._transport.close()
 
     def predict(
@@ -113,7 +121,10 @@ class Client:
                 raise FailedPrecondition(explain.explain_signature(spec.signature_name, metadata))
         arrays = to_arrays(inputs, known)
         try:
-            return self._transport.predict(spec, arrays, list(outputs), known, deadline - time.monotonic())
+            return self._retries.call(
+                lambda left: self._transport.predict(spec, arrays, list(outputs), known, left),
+                deadline - time.monotonic(),
+            )
         except (InvalidArgument, FailedPrecondition, NotFound) as error:
             raise self._explained(error, spec, arrays, list(outputs), timeout) from error
 
@@ -123,7 +134,8 @@ class Client:
         """The signatures of a version, by default of the newest that is available."""
         spec = _spec(model, version, label, "")
         try:
-            return metadata_of(self._transport.metadata(spec, timeout or self.timeout))
+            ask = partial(self._transport.metadata, spec)
+            return metadata_of(self._retries.call(ask, timeout or self.timeout))
         except NotFound as error:
             raise self._explained(error, spec, {}, [], self.timeout) from error
 
@@ -133,7 +145,8 @@ class Client:
         Raises:
             NotFound: the server never had the model or version.
         """
-        return states_of(self._transport.status(_spec(model, version, None, ""), timeout or self.timeout))
+        ask = partial(self._transport.status, _spec(model, version, None, ""))
+        return states_of(self._retries.call(ask, timeout or self.timeout))
 
     def wait_until_available(self, model: str, version: int | None = None, timeout: float = 60.0) -> int:
         """Wait until a version answers; a server that is not up yet is waited for too.

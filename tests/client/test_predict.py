@@ -173,7 +173,7 @@ def test_the_server_goes_in_the_middle_of_a_call(serve, add_version, tmp_path, k
     add_version(tmp_path / "slow", 1, "slow")
     process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")
     outcome: list[ModelportError] = []
-    with Client(process.address(kind), timeout=30) as client:
+    with Client(process.address(kind), timeout=30, retry=False) as client:
         client.predict("slow", {"seconds": np.float32(0)})
 
         def ask() -> None:

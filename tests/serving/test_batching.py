@@ -36,7 +36,7 @@ def serving(tmp_path, add_version, model, batching="", **options):
         monitoring_config_file=str(monitoring),
         **options,
     )
-    with Server(chosen) as server, Client(server.grpc_address, timeout=60) as client:
+    with Server(chosen) as server, Client(server.grpc_address, timeout=60, retry=False) as client:
         yield server, client
 
 

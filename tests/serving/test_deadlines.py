@@ -85,7 +85,10 @@ def test_draining_answers_what_is_under_way_and_refuses_what_is_new(tmp_path, ad
     server.start()
     host = server.rest_address.removeprefix("http://")
     answers = []
-    with Client(server.grpc_address, timeout=60) as client, grpc.insecure_channel(server.grpc_address) as channel:
+    with (
+        Client(server.grpc_address, timeout=60, retry=False) as client,
+        grpc.insecure_channel(server.grpc_address) as channel,
+    ):
         assert get(host, "/v1/health/ready") == (200, {"status": "OK"})
         busy = threading.Thread(target=lambda: answers.append(client.predict("slow", spin(2.0))))
         busy.start()

@@ -110,7 +110,7 @@ class Demo:
     def _swap_under_load(self, run: Path, server: DemoServer) -> int:
         with np.load(run / "samples.npz") as samples:
             image = samples["image"][:1]
-        with Client(server.grpc) as client:
+        with Client(server.grpc, retry=False) as client:
 
             def ask() -> Prediction:
                 return client.predict(MODEL, {"image": image}, timeout=10)

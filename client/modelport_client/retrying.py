@@ -1,0 +1,67 @@
+"""Carrying calls over a server that goes away and comes back."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from modelport.errors import DeadlineExceeded, ModelportError, Unavailable
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 1.0
+
+
+class Retries:
+    """Asks again, until the call's deadline, while nobody answers. Thread-safe.
+
+    Only a server that has answered this client before is waited for: it is being restarted, or its load is being shed.
+    One that never answered is a wrong address more often than not, and fails at once.
+
+    Pauses double from 50 ms to 1 s, and are drawn from the upper half at random, so that the clients of a server that
+    comes back do not all come at once.
+
+    Args:
+        wanted: False to ask once only.
+    """
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._answered = False
+        self._closed = threading.Event()
+
+    def call(self, attempt: Callable[[float], T], timeout: float) -> T:
+        """What `attempt` returns; it is given the seconds that are left.
+
+        Raises:
+            Unavailable: nobody answered in time; the last reason.
+            ModelportError: what `attempt` raises else, at once.
+        """
+        deadline = time.monotonic() + timeout
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                answer = attempt(deadline - time.monotonic())
+            except Unavailable:
+                wait = pause * random.uniform(0.5, 1)  # noqa: S311  # no secret
+                if not (self._wanted and self._answered) or time.monotonic() + wait >= deadline:
+                    raise
+                if self._closed.wait(wait):
+                    raise
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            except DeadlineExceeded:
+                raise
+            except ModelportError:  # a refusal is an answer too
+                self._answered = True
+                raise
+            else:
+                self._answered = True
+                return answer
+
+    def close(self) -> None:
+        """Let no call wait any more."""
+        self._closed.set()
