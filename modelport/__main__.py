@@ -30,6 +30,9 @@ SUBCOMMANDS = {
         "modelport_export.cli", "export_main", "serving", "a Keras model to a proven SavedModel folder"
     ),
     "publish": Subcommand("modelport_export.cli", "publish_main", "serving", "a proven version into the repository"),
+    "promote": Subcommand(
+        "modelport_export.promote_command", "main", "", "which version answers, or bears a label; without a restart"
+    ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
     "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),

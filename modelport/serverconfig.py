@@ -134,9 +134,8 @@ def format_models(config: ServerConfig) -> str:
         lines += ["  config {", f"    name: {_quote(model.name)}", f"    base_path: {_quote(model.base_path)}"]
         lines.append(f"    model_platform: {_quote(model.platform)}")
         if model.policy != Latest():
-            lines.append(f"    model_version_policy {{ {_format_policy(model.policy)} }}")
-        for label, version in sorted(model.labels.items()):
-            lines.append(f"    version_labels {{ key: {_quote(label)} value: {version} }}")
+            lines.append(f"    model_version_policy {{ {format_policy(model.policy)} }}")
+        lines += [f"    {line}" for line in format_labels(model.labels)]
         lines.append("  }")
     return "\n".join([*lines, "}", ""])
 
@@ -229,7 +228,13 @@ def _policy(message: messages.FileSystemStoragePathSourceConfig.ServableVersionP
             return Latest(message.latest.num_versions or 1)  # 0 is what unset looks like; the server takes it for 1
 
 
-def _format_policy(policy: VersionPolicy) -> str:
+def format_labels(labels: Mapping[str, int]) -> list[str]:
+    """One `version_labels` field for each label, by name."""
+    return [f"version_labels {{ key: {_quote(label)} value: {labels[label]} }}" for label in sorted(labels)]
+
+
+def format_policy(policy: VersionPolicy) -> str:
+    """What stands inside of `model_version_policy { }`."""
     match policy:
         case All():
             return "all {}"

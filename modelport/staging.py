@@ -1,8 +1,9 @@
 """Stage → commit: how a version comes into the repository whole or not at all.
 
 A version is written into a sibling folder whose name is no integer, so no server looks at it. `commit` takes the
-model's lock, allots the next number, writes the manifest, flushes everything to the disk and renames the folder into
-place: one atomic step. Both locks are `flock`s, which the kernel drops when their holder dies, however it dies:
+model's lock, allots the next number, writes the manifest, lets all users read the files, flushes everything to the disk
+and renames the folder into place: one atomic step. Both locks are `flock`s, which the kernel drops when their holder
+dies, however it dies:
 
 - `.allotted` is locked while folders are made, swept and committed; it holds the last number given out, so a number is
   never used twice, not even after its version was deleted.
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 from modelport import manifest as manifests
 from modelport.errors import FailedPrecondition, Internal, from_os_error
 from modelport.manifest import Manifest
+from modelport.readable import make_folder, open_tree
 
 if TYPE_CHECKING:
     from modelport.repository import Repository
@@ -69,7 +71,7 @@ class Staging:
 
     def __enter__(self) -> Staging:
         try:
-            self._base.mkdir(parents=True, exist_ok=True)
+            make_folder(self._base)
             with _allotment(self._base):
                 _sweep(self._base)
                 path = self._base / f"{STAGING_PREFIX}{secrets.token_hex(6)}"
@@ -123,6 +125,7 @@ class Staging:
                 target = manifests.RELATIVE_PATH
                 (path / target).parent.mkdir(exist_ok=True)
                 (path / target).write_text(complete.to_json(), "utf-8")
+                open_tree(path)
                 _flush(path)
                 _record(self._base, version)
                 final = self._base / str(version)

@@ -9,6 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import text_format
+
 from modelport.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -17,6 +19,7 @@ from modelport.errors import (
     NotFound,
     Unavailable,
 )
+from modelport.serverconfig import ServerConfig, format_models
 from modelport.wire import messages
 from modelport_client import explain
 from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
@@ -147,6 +150,19 @@ class Client:
         """
         ask = partial(self._transport.status, _spec(model, version, None, ""))
         return states_of(self._retries.call(ask, timeout or self.timeout))
+
+    def reload(self, config: ServerConfig, *, timeout: float | None = None) -> None:
+        """Give the server a new list of models, in the place of the one that it has; gRPC only.
+
+        Returns when the models' new versions have been asked for and, on TensorFlow Serving, are there.
+
+        Raises:
+            InvalidArgument, FailedPrecondition: the server refuses the configuration; it keeps the old one.
+            Unimplemented: over REST, which has no such call.
+        """
+        request = messages.ReloadConfigRequest()
+        text_format.Parse(format_models(config), request.config, descriptor_pool=messages.POOL)
+        self._retries.call(partial(self._transport.reload, request), timeout or self.timeout)
 
     def wait_until_available(self, model: str, version: int | None = None, timeout: float = 60.0) -> int:
         """Wait until a version answers; a server that is not up yet is waited for too.

@@ -55,6 +55,7 @@ class GrpcTransport:
         self._predict = stub(self._channel, "Predict")
         self._metadata = stub(self._channel, "GetModelMetadata")
         self._status = stub(self._channel, "GetModelStatus")
+        self._reload = stub(self._channel, "HandleReloadConfigRequest")
 
     def predict(
         self,
@@ -80,6 +81,12 @@ class GrpcTransport:
     def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
         return self._call(self._status, messages.GetModelStatusRequest(model_spec=spec), timeout)
+
+    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+        """Replace the server's configuration."""
+        status = self._call(self._reload, request, timeout).status
+        if status.error_code:
+            raise from_code(status.error_code, status.error_message)
 
     def close(self) -> None:
         """Close the channel."""

@@ -14,7 +14,16 @@ import urllib3
 from google.protobuf import json_format
 
 from modelport.dtypes import DType, Layout, of_array
-from modelport.errors import Code, DeadlineExceeded, InvalidArgument, ModelportError, Unavailable, Unknown, from_code
+from modelport.errors import (
+    Code,
+    DeadlineExceeded,
+    InvalidArgument,
+    ModelportError,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+    from_code,
+)
 from modelport.wire import messages
 from modelport_client.results import Array, Prediction, SignatureSpec
 
@@ -93,6 +102,10 @@ class RestTransport:
         response = messages.GetModelStatusResponse()
         json_format.ParseDict(self._call("GET", self._path(spec), timeout), response)
         return response
+
+    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+        """REST has no such call."""
+        raise Unimplemented("Expected a gRPC target, such as localhost:8500: the REST API cannot reload.")
 
     def close(self) -> None:
         """Close all connections."""

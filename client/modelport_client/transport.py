@@ -28,5 +28,8 @@ class Transport(Protocol):
     def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
 
+    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+        """Replace the server's configuration."""
+
     def close(self) -> None:
         """Give the connection back."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelport import manifest as manifests
 from modelport.errors import InvalidArgument, from_os_error
 from modelport.quiet import native_notes_held_back
+from modelport.readable import closed_to_others
 from modelport.repository import check_name
 from modelport_export.gate import Gate
 from modelport_export.images import ImageInput
@@ -57,6 +58,11 @@ def publish_main(argv: Sequence[str]) -> int:
             gate=_gate(options),
             allow_lambda=options.allow_lambda,
             progress=progress,
+        )
+    if (closed := closed_to_others(options.repository, published.path.parent)) is not None:
+        print(
+            f"Note: {str(closed)!r} is closed to other users, such as that of a server in a container: chmod o+rx",
+            file=sys.stderr,
         )
     what = "Published" if published.new else "Already published, with equal content:"
     title = f"{what} {published.model} version {published.version} in {published.path}"

@@ -20,6 +20,7 @@ from modelport.errors import (
     ResourceExhausted,
 )
 from modelport.manifest import Manifest
+from modelport.readable import closed_to_others
 from modelport.repository import Repository, list_versions, parse_version
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
@@ -301,3 +302,20 @@ def test_the_manifest_of_a_later_schema_is_read(repository):
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 2, "novelty": {}'))
     assert repository.read_manifest("m", 1).version == 1
     assert dataclasses.is_dataclass(repository.read_manifest("m", 1))
+
+
+def test_all_users_can_read_what_is_published_whatever_the_umask_is(tmp_path):
+    before = os.umask(0o077)
+    try:
+        published = publish(Repository(tmp_path / "new/models"))
+    finally:
+        os.umask(before)
+    folders = [tmp_path / "new", tmp_path / "new/models", published.path.parent, published.path]
+    assert closed_to_others(*folders) is None
+    for path in published.path.rglob("*"):
+        assert path.stat().st_mode & 0o004, path
+        assert path.is_file() or path.stat().st_mode & 0o001, path
+    folders[1].chmod(0o700)
+    assert closed_to_others(*folders) == folders[1]
+    Repository(tmp_path / "new/models").stage("m").__enter__().__exit__(None, None, None)
+    assert folders[1].stat().st_mode & 0o777 == 0o700, "a folder that was closed on purpose stays closed"
