@@ -34,7 +34,12 @@ SUBCOMMANDS = {
         "modelport_export.promote_command", "main", "", "which version answers, or bears a label; without a restart"
     ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
+    "up": Subcommand("modelport_serving.containers.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
+    "down": Subcommand("modelport_serving.containers.stack", "down_main", "docker", "the stack down"),
+    "logs": Subcommand("modelport_serving.containers.stack", "logs_main", "docker", "what the stack's services say"),
+    "ps": Subcommand("modelport_serving.containers.stack", "ps_main", "docker", "what runs, and how healthy it is"),
     "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
+    "load": Subcommand("modelport_client.load_command", "main", "", "ask at a steady rate, and count what fails"),
     "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
     "metadata": Subcommand("modelport_client.cli", "metadata_main", "", "the signatures of a model"),
     "demo": Subcommand("modelport_training.demo", "main", "training", "the whole path, from data to a swap under load"),
@@ -85,8 +90,9 @@ def _run(subcommand: Subcommand, name: str, argv: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if not subcommand.extra or (error.name or "").startswith("modelport"):
             raise
+        extra = "docker" if error.name == "docker" else subcommand.extra
         print(
-            f"modelport {name}: '{error.name}' is not installed. Run: pip install 'modelport[{subcommand.extra}]'",
+            f"modelport {name}: '{error.name}' is not installed. Run: pip install 'modelport[{extra}]'",
             file=sys.stderr,
         )
         return 1

@@ -25,7 +25,7 @@ ALLOWED = {
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
     {"options", "states", "flags", "prometheus", "batching", "operations"},
-    {"policy", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls", "joining"},
+    {"policy", "ports", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls", "joining"},
     {"servable", "settings", "calls"},
     {"manager"},
     {"core", "lanes"},
@@ -34,7 +34,7 @@ SERVING_FLOORS = [
     {"loading", "grpc_api", "rest_api"},
     {"listeners"},
     {"server"},
-    {"ready"},
+    {"ready", "containers"},
     {"cli"},
 ]
 
@@ -81,6 +81,8 @@ def test_the_server_is_built_in_floors():
         "modelport_client.grpc_transport",
         "modelport_client.rest_transport",
         "modelport_serving",
+        "modelport_serving.containers.serve",
+        "modelport_serving.containers.stack",
         "modelport_export",
         "modelport_training",
     ],

@@ -23,19 +23,11 @@ _IMAGE_BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
 
 def predict_main(argv: Sequence[str]) -> int:
     """`modelport predict MODEL --image FILE…` or `--input JSON`."""
-    parser = _parser("predict", "Ask a server for a prediction.")
-    parser.add_argument("--image", nargs="+", type=Path, metavar="FILE", help="encoded images, sent as they are")
-    parser.add_argument(
-        "--input", metavar="JSON", help="'{\"x\": [[1, 2]]}', '[[1, 2]]' for a single input, or @FILE (.json or .npy)"
-    )
-    parser.add_argument("--signature", help="default: serving_default, or serve_image_bytes for images")
-    parser.add_argument("--output", action="append", default=[], metavar="NAME", help="only this output; repeatable")
-    _add_version(parser)
-    parser.add_argument("--label", help="a version label")
+    parser = command_parser("predict", "Ask a server for a prediction.")
+    add_inputs(parser)
+    add_version(parser)
     options = parser.parse_args(argv)
-    if (options.image is None) == (options.input is None):
-        parser.error("give either --image or --input")
-    inputs = _images(options.image) if options.image is not None else _read_input(options.input)
+    inputs, names = read_inputs(parser, options)
     with Client(options.server, timeout=options.timeout) as client:
         begin = time.monotonic()
         answer = client.predict(
@@ -51,15 +43,14 @@ def predict_main(argv: Sequence[str]) -> int:
         outputs = {name: _plain(array) for name, array in answer.items()}
         _print_json({"model": answer.model, "version": answer.version, "outputs": outputs})
     else:
-        rows = [str(path) for path in options.image] if options.image is not None else None
-        _print_prediction(answer, rows, elapsed_ms)
+        _print_prediction(answer, names, elapsed_ms)
     return 0
 
 
 def status_main(argv: Sequence[str]) -> int:
     """`modelport status MODEL`; exit code 1 when no version is available."""
-    parser = _parser("status", "The versions of a model and their states. Exit code 1 when none is available.")
-    _add_version(parser)
+    parser = command_parser("status", "The versions of a model and their states. Exit code 1 when none is available.")
+    add_version(parser)
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="first wait until a version is available")
     options = parser.parse_args(argv)
     with Client(options.server, timeout=options.timeout) as client:
@@ -72,14 +63,14 @@ def status_main(argv: Sequence[str]) -> int:
         )
     else:
         rows = [[str(s.version), s.state, s.code.name, s.message] for s in states]
-        _print_table(f"{options.model} at {options.server}", ["version", "state", "code", "message"], rows)
+        print_table(f"{options.model} at {options.server}", ["version", "state", "code", "message"], rows)
     return 0 if any(state.state == "AVAILABLE" for state in states) else 1
 
 
 def metadata_main(argv: Sequence[str]) -> int:
     """`modelport metadata MODEL`."""
-    parser = _parser("metadata", "The signatures of a model.")
-    _add_version(parser)
+    parser = command_parser("metadata", "The signatures of a model.")
+    add_version(parser)
     parser.add_argument("--label", help="a version label")
     options = parser.parse_args(argv)
     with Client(options.server, timeout=options.timeout) as client:
@@ -95,11 +86,12 @@ def metadata_main(argv: Sequence[str]) -> int:
         tensors = [dict(zip(columns, row, strict=True)) for row in rows]
         _print_json({"model": metadata.model, "version": metadata.version, "tensors": tensors})
     else:
-        _print_table(f"{metadata.model} version {metadata.version}", columns, rows)
+        print_table(f"{metadata.model} version {metadata.version}", columns, rows)
     return 0
 
 
-def _parser(name: str, text: str) -> argparse.ArgumentParser:
+def command_parser(name: str, text: str) -> argparse.ArgumentParser:
+    """A parser with what all commands of the client have."""
     parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
     parser.add_argument("model", help="name of the model")
     parser.add_argument(
@@ -112,8 +104,29 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_version(parser: argparse.ArgumentParser) -> None:
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """The option that names a version."""
     parser.add_argument("--version", type=int, help="default: the newest that is available")
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is sent, and what is wanted back."""
+    parser.add_argument("--image", nargs="+", type=Path, metavar="FILE", help="encoded images, sent as they are")
+    parser.add_argument(
+        "--input", metavar="JSON", help="'{\"x\": [[1, 2]]}', '[[1, 2]]' for a single input, or @FILE (.json or .npy)"
+    )
+    parser.add_argument("--signature", help="default: serving_default, or serve_image_bytes for images")
+    parser.add_argument("--output", action="append", default=[], metavar="NAME", help="only this output; repeatable")
+    parser.add_argument("--label", help="a version label")
+
+
+def read_inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[Any, list[str] | None]:
+    """The inputs that the options name, and for files the rows' names."""
+    if (options.image is None) == (options.input is None):
+        parser.error("give either --image or --input")
+    if options.image is None:
+        return _read_input(options.input), None
+    return _images(options.image), [str(path) for path in options.image]
 
 
 def _images(paths: list[Path]) -> list[bytes]:
@@ -159,7 +172,7 @@ def _print_prediction(answer: Prediction, names: list[str] | None, elapsed_ms: f
         first = names[index] if names is not None and index < len(names) else str(index)
         rows.append([first, *(_cell(answer[column][index] if batched else answer[column]) for column in columns)])
     version = "" if answer.version is None else f" version {answer.version}"
-    _print_table(f"{answer.model}{version}, {elapsed_ms:.1f} ms", ["row", *columns], rows)
+    print_table(f"{answer.model}{version}, {elapsed_ms:.1f} ms", ["row", *columns], rows)
     if count > _MAX_ROWS:
         print(f"… and {count - _MAX_ROWS} more rows; --json prints all")
 
@@ -180,7 +193,8 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for people, on a terminal or in a pipe."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""`modelport serve`: flags in, a server that runs until SIGTERM or Ctrl-C."""
+"""`modelport serve`: flags in, a server that runs until SIGTERM or Ctrl-C; with --container the real one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def main(argv: Sequence[str]) -> int:
     if any(word in ("-h", "--help") for word in argv):
         print(flags.help_text())
         return 0
+    if "--container" in argv:
+        from modelport_serving.containers import serve  # Docker's client: not for the embedded server
+
+        return serve.main(argv, _stop_on_signals())
     try:
         options = flags.parse(argv)
     except InvalidArgument as error:

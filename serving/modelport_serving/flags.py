@@ -63,7 +63,14 @@ def unused_notes(options: Options) -> list[str]:
 
 def help_text() -> str:
     """All flags with type, default and meaning."""
-    lines = ["usage: modelport serve --model_name=NAME --model_base_path=/models/NAME [--port=8500] …", ""]
+    lines = [
+        "usage: modelport serve [--container] --model_name=NAME --model_base_path=/models/NAME [--port=8500] …",
+        "",
+        "  --container",
+        "      run tensorflow/serving in a Docker container instead of the embedded server, with the same flags; and",
+        "      --image=NAME (SERVING_IMAGE), --volume=HOST:/CONTAINER (more to mount), --wait_seconds=N (120)",
+        "",
+    ]
     silent = []
     for name, field in _FIELDS.items():
         if field.metadata["unused"]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import socket
 import time
 
 import grpc
@@ -21,6 +18,7 @@ from modelport_serving.grpc_extras import Health, add_health, add_reflection
 from modelport_serving.http_protocol import HttpProtocol
 from modelport_serving.metrics import Metrics
 from modelport_serving.options import AUTO
+from modelport_serving.ports import taken
 from modelport_serving.settings import Settings
 
 _LOOK_S = 0.02  # between two looks at what is still under way
@@ -70,7 +68,7 @@ class Listeners:
             try:
                 self.grpc_port = self._listen(server, f"{_bracketed(options.host)}:{wanted}")
             except RuntimeError as error:
-                raise _taken(options.host, wanted) from error
+                raise taken(options.host, wanted) from error
         if options.grpc_socket_path:
             try:
                 self._listen(server, f"unix:{options.grpc_socket_path}")
@@ -142,42 +140,12 @@ class Listeners:
                 ssl=None if ssl is None else tls.context_of(ssl, options.ssl_config_file),
             )
         except OSError as error:
-            raise _taken(options.host, wanted) from error
+            raise taken(options.host, wanted) from error
         self.rest_port = self._http.sockets[0].getsockname()[1]
-
-
-def check_free(host: str, port: int) -> None:
-    """Find out before the models are loaded whether a port can be had.
-
-    Raises:
-        InvalidArgument: the host is no address of this machine.
-        Unavailable: the port is taken.
-    """
-    if port in (0, AUTO):
-        return
-    with contextlib.closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (socket.gaierror, OverflowError) as error:
-            raise InvalidArgument(
-                f"Expected an address to listen on for --host, and a port below 65536. Received: {host!r}, {port}"
-            ) from error
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise InvalidArgument(f"Expected an address of this machine for --host. Received: {host!r}") from error
-            raise _taken(host, port) from error
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _taken(host: str, port: int) -> Unavailable:
-    return Unavailable(
-        f"Cannot listen on {host}:{port}: the port is in use or not ours to take. "
-        "Choose another with --port/--rest_api_port, or 'auto' for any free one."
-    )
 
 
 def _grpc_options(arguments: str) -> list[tuple[str, str | int]]:

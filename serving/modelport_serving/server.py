@@ -21,10 +21,11 @@ from modelport_serving.dataplane import Rules
 from modelport_serving.execution import Execution
 from modelport_serving.joining import Outcome
 from modelport_serving.lanes import Batch
-from modelport_serving.listeners import Listeners, check_free
+from modelport_serving.listeners import Listeners
 from modelport_serving.loading import Loader
 from modelport_serving.metrics import Metrics
 from modelport_serving.options import Options
+from modelport_serving.ports import check_free
 from modelport_serving.settings import configuration, settle
 
 T = TypeVar("T")

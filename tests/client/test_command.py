@@ -81,3 +81,21 @@ def test_the_table_of_subcommands():
     assert wrong.returncode == 2
     assert "Did you mean 'publish'?" in wrong.stderr
     assert run("--version").stdout.startswith("modelport 0.")
+
+
+def test_a_steady_load(address):
+    done = run("load", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json")
+    facts = json.loads(done.stdout)
+    assert done.returncode == facts["failed"] == 0
+    assert facts["requests"] == sum(facts["answered_by"].values()) > 0
+    assert 0 < facts["p50_ms"] <= facts["p99_ms"] <= facts["longest_ms"]
+    table = run("load", "affine", "--input", "[1]", "--server", address, "--rate", "20", "--seconds", "0.5").stdout
+    assert "answered" in table
+
+
+def test_a_load_that_fails_says_why(server, serve, add_version, tmp_path):
+    wrong = run("load", "affine", "--input", '{"z": [1]}', "--server", server.grpc_address)
+    assert wrong.returncode == 1
+    assert "did you mean 'x'?" in wrong.stderr
+    slow = ["load", "slow", "--input", '{"seconds": 0.3}', "--timeout", "0.2", "--server", server.grpc_address]
+    assert "No answer from" in run(*slow).stderr

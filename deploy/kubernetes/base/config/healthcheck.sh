@@ -10,7 +10,7 @@ while IFS= read -r line; do
   line=${line%%#*}
   [[ $line =~ ^[[:space:]]*name:[[:space:]]*\"([^\"]+)\" ]] || continue
   model=${BASH_REMATCH[1]} found=1 answer=""
-  exec 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null || { echo "nothing listens on port $port: no model is ready yet"; exit 1; }
+  { exec 3<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || { echo "nothing listens on port $port: no model is ready yet"; exit 1; }
   printf 'GET /v1/models/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$model" >&3
   while IFS= read -r -t 5 part <&3; do answer+=$part; done
   answer+=$part

