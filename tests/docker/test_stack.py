@@ -1,77 +1,35 @@
-"""docker-compose.yml brought up by a real engine, used, and broken."""
+"""What only the stack has: its commands, its hardening, its jobs, and the network and volumes between its parts."""
 
 import json
-import os
-import shutil
-import signal
-import threading
+import subprocess
 import time
 import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
 
-import numpy as np
-import psutil
 import pytest
+from asking import IMAGE
+from readme import skeleton
+from stack import ROOT
 
-from modelport.errors import ModelportError
 from modelport_client import Client
 
-pytestmark = pytest.mark.timeout(500)
-SEVEN = Path(__file__).parent.parent.parent / "docs" / "seven.png"
-IMAGE = {"image": np.zeros((1, 28, 28), np.uint8)}
+pytestmark = pytest.mark.timeout(400)
 
 
-def eventually(condition, timeout=60):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.2)
+def test_it_comes_up_as_the_readme_shows(stack, commands):
+    printed = skeleton((stack.folder / "up.log").read_text())
+    shown = skeleton(commands.shown["docker compose up"])
+    assert shown
+    assert [line for line in shown if line != "…" and not any(line in one for one in printed)] == []
 
 
-@contextmanager
-def asking(stack, pause=0.01):
-    """Ask without end from a thread; gives the versions that answered and the errors."""
-    versions, errors, ending = [], [], threading.Event()
-
-    def ask():
-        with Client(stack.grpc, timeout=30) as client:
-            while not ending.wait(pause):
-                try:
-                    versions.append(client.predict("digits", IMAGE).version)
-                except ModelportError as error:
-                    errors.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    try:
-        yield versions, errors
-    finally:
-        ending.set()
-        thread.join(30)
-
-
-def add_version(stack, number):
-    """Another version: a copy of the first under the next number, put in place by a rename."""
-    aside = stack.models / "digits" / f".copy-{number}"
-    shutil.copytree(stack.models / "digits" / "1", aside)
-    aside.rename(stack.models / "digits" / str(number))
-
-
-def test_predictions_from_the_host(stack):
-    for target in (stack.grpc, stack.rest):
-        with Client(target, timeout=30) as client:
-            assert client.predict("digits", SEVEN)["label"].tolist() == [b"7"]
-
-
-def test_predictions_from_another_container(stack):
-    done = stack.compose("run", "--rm", "--no-deps", "query")
-    assert done.stdout.count("/opt/modelport/seven.png") == 2
-    assert "AVAILABLE" in done.stdout
+def test_predictions_from_another_container_as_the_readme_shows(stack, commands):
+    printed = commands.run("docker compose run --rm query", stack)
+    assert "│ 7     │" in printed
+    assert skeleton(printed) == skeleton(commands.shown["docker compose run --rm query"])
 
 
 def test_it_runs_hardened(stack):
-    facts = json.loads(stack.docker("inspect", stack.container()).stdout)[0]
+    facts = stack.inspect()
     host = facts["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]
@@ -92,68 +50,112 @@ def test_a_second_train_does_nothing(stack):
     assert "nothing to train" in stack.compose("run", "--rm", "train").stdout
 
 
-def test_a_new_version_takes_over_under_load(stack):
-    with asking(stack) as (versions, errors):
-        eventually(lambda: versions)
-        add_version(stack, 2)
-        eventually(lambda: versions[-1] == 2)
-    assert not errors
-    assert sorted(set(versions)) == [1, 2]
+def publish_into(stack, mount: str) -> subprocess.CompletedProcess:
+    """Publish the run that the stack trained once more, into the repository that is mounted as /other."""
+    job = ["run", "--rm", "--no-deps", "--volume", mount, "--entrypoint", "modelport", "train"]
+    return stack.compose(*job, "publish", "/runs/compose", "--name", "other", "--repository", "/other", check=False)
 
 
-def test_a_broken_version_beside_a_good_one(stack):
-    broken = stack.models / "digits" / "3"
-    broken.mkdir()
-    (broken / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
+def test_a_repository_that_is_read_only(stack):
+    done = publish_into(stack, f"{stack.models}:/other:ro")
+    assert done.returncode == 1
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (stack.models / "other").exists()
+
+
+def test_a_repository_that_is_full(stack):
+    name = f"{stack.project}-full"
+    small = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=200k"]
+    stack.docker("volume", "create", *small, name)
     try:
-        with Client(stack.grpc) as client:
-            eventually(lambda: {s.version: s.state for s in client.status("digits")}.get(3) == "END")
-            assert client.predict("digits", IMAGE).version == 2
+        done = publish_into(stack, f"{name}:/other")
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert "Traceback" not in done.stderr
     finally:
-        shutil.rmtree(broken)
-    assert stack.wait_for_health("healthy")
-
-
-def test_deleting_the_newest_rolls_back(stack):
-    shutil.rmtree(stack.models / "digits" / "2")
-    with Client(stack.grpc) as client:
-        eventually(lambda: client.predict("digits", IMAGE).version == 1)
-
-
-def test_a_restart_under_load_loses_only_what_is_refused(stack):
-    with asking(stack) as (versions, errors):
-        eventually(lambda: versions)
-        stack.compose("restart", "--timeout", "30", "serving")
-        stack.wait_for_health("healthy")
-        before = len(versions)
-        eventually(lambda: len(versions) > before)
-    assert all(error.code.name == "UNAVAILABLE" for error in errors), errors[:3]
-
-
-def test_a_killed_server_is_started_again_by_the_engine(stack):
-    init = psutil.Process(stack.state()["Pid"])
-    restarts = json.loads(stack.docker("inspect", stack.container()).stdout)[0]["RestartCount"]
-    for process in init.children(recursive=True):
-        os.kill(process.pid, signal.SIGKILL)
-    eventually(lambda: json.loads(stack.docker("inspect", stack.container()).stdout)[0]["RestartCount"] > restarts)
-    stack.wait_for_health("healthy")
+        stack.docker("volume", "rm", name)
     with Client(stack.grpc) as client:
         assert client.predict("digits", IMAGE).version == 1
 
 
-def test_a_wrong_model_name_turns_unhealthy_with_the_reason(stack, docker_host):
-    """Beside the stack: the same container with a configuration that names a model which is not there."""
-    config = stack.folder / "config"
-    shutil.copytree(Path(__file__).parent.parent.parent / "serving" / "config", config)
-    text = (config / "models.config").read_text()
-    (config / "models.config").write_text(
-        text.replace('"digits"', '"digitz"').replace("/models/digits", "/models/digitz")
-    )
-    done = stack.compose("run", "--rm", "--no-deps", "-v", f"{config}:/config:ro", "--entrypoint", "bash", "serving",
-                         "/config/healthcheck.sh", check=False)  # fmt: skip
-    assert done.returncode == 1
-    assert "nothing listens on port 8501" in done.stdout
-    script = "sed s/digits/digitz/ /config/models.config > /tmp/m; bash /config/healthcheck.sh 8501 /tmp/m"
-    inside = stack.docker("exec", stack.container(), "bash", "-c", script, check=False)
-    assert inside.returncode == 1
-    assert "model digitz has no AVAILABLE version" in inside.stdout
+def in_container(stack, command: str, *arguments: str) -> subprocess.Popen:
+    """A `modelport` command in a container of its own on the stack's network; prints JSON."""
+    job = ["run", "--rm", "--no-deps", "--name", f"{stack.project}-client", "--entrypoint", "modelport", "query"]
+    return subprocess.Popen(
+        ["docker", "compose", *job, command, *arguments, "--json"],
+        env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def request_count(stack, container: str) -> float:
+    """How many predictions a replica has answered, by its own metrics, read from inside."""
+    request = "GET /monitoring/prometheus/metrics HTTP/1.1\\r\\nHost: l\\r\\nConnection: close\\r\\n\\r\\n"
+    script = f"exec 3<>/dev/tcp/127.0.0.1/8501; printf '{request}' >&3; cat <&3"
+    lines = stack.docker("exec", container, "bash", "-c", script).stdout.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(":tensorflow:serving:request_count{"))
+
+
+LOAD = ["digits", "--image", "/opt/modelport/seven.png", "--rate", "30", "--timeout", "60"]
+
+
+def test_the_network_is_cut_and_restored(stack):
+    """Requests wait for it, and none is lost; those on the connection that died are asked again on a new one."""
+    network = f"{stack.project}_default"
+    container = stack.containers()[0]
+    load = in_container(stack, "load", *LOAD, "--server", "serving:8500", "--seconds", "25")
+    time.sleep(8)  # until the load runs
+    before = request_count(stack, container)
+    stack.docker("network", "disconnect", network, container)
+    time.sleep(7)
+    stack.docker("network", "connect", "--alias", "serving", network, container)
+    out, err = load.communicate(timeout=120)
+    facts = json.loads(out)
+    assert before > 0, "the load had not begun when the network was cut"
+    assert facts["failed"] == 0, facts
+    assert facts["longest_ms"] > 3000, "the cut was not felt"
+    assert load.returncode == 0, err
+
+
+@pytest.fixture
+def replicas(stack, docker_host, tmp_path):
+    """Three servers behind one name, beside the stack and on its models."""
+    three = type(stack)(docker_host, tmp_path, "modelport-three", stack.models, "deploy/compose.replicas.yml")
+    three.compose("up", "--detach", "--wait", "--no-build", "serving")
+    yield three
+    three.down()
+
+
+def test_three_replicas_behind_a_name_and_one_is_killed(replicas):
+    """The client goes round all three; the loss of one costs no request."""
+    containers = replicas.containers()
+    assert len(containers) == 3
+    load = in_container(replicas, "load", *LOAD, "--server", "dns:///serving:8500", "--seconds", "15")
+    deadline = time.monotonic() + 60
+    while min(counts := [request_count(replicas, one) for one in containers]) < 10:
+        assert time.monotonic() < deadline, f"not all are asked: {counts}"
+        time.sleep(0.5)
+    assert max(counts) < 3 * min(counts)
+    replicas.docker("kill", containers[0])
+    out, err = load.communicate(timeout=120)
+    facts = json.loads(out)
+    assert facts["failed"] == 0, facts
+    assert load.returncode == 0, err
+    assert all(request_count(replicas, one) > 2 * max(counts) for one in containers[1:])
+
+
+def test_a_wrong_model_name_turns_the_stack_unhealthy_with_the_reason(stack, docker_host, tmp_path):
+    """It does not hang: Compose's wait ends, and the reason stands where one looks for it."""
+    wrong = type(stack)(docker_host, tmp_path, "modelport-wrong", stack.models)
+    wrong.config.write_text(wrong.config.read_text().replace('"digits"', '"digitz"').replace("/digits", "/digitz"))
+    wrong.environment["SERVING_START_PERIOD"] = "1s"
+    try:
+        done = wrong.compose("up", "--detach", "--wait", "--no-build", "serving", check=False)
+        assert done.returncode == 1
+        assert "unhealthy" in done.stderr
+        health = wrong.wait_for_health("unhealthy")
+        said = health["Log"][-1]["Output"] + wrong.compose("logs", "serving").stdout
+        assert "no model is ready yet" in said
+        assert "digitz" in said
+    finally:
+        wrong.down()

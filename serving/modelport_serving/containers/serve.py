@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from threading import Event
 
-from modelport.errors import InvalidArgument, ModelportError
+from modelport.errors import InvalidArgument, ModelportError, Unavailable
 from modelport_serving import flags
 from modelport_serving.containers import engine as engines
 from modelport_serving.containers import images
 from modelport_serving.containers.command import container_command
 from modelport_serving.containers.single import ServingContainer
-from modelport_serving.options import AUTO
 from modelport_serving.ports import check_free
 
 
@@ -28,13 +28,17 @@ def main(argv: Sequence[str], stop: Event) -> int:
     own, rest = parser.parse_known_args(argv)
     try:
         options = flags.parse(rest)
-        container_command(options, own.image, 1, own.volume)  # before an engine is asked for nothing
+        unmeasured = container_command(options, own.image, 1, own.volume)  # before an engine is asked for nothing
     except InvalidArgument as error:
         _say(f"modelport serve: {error.message}")
         return 2
-    for port in (options.port, options.rest_api_port):
-        if port not in (0, AUTO):
+    try:
+        for port in (options.port, options.rest_api_port):
             check_free(options.host, port)
+    except Unavailable:
+        with contextlib.suppress(Unavailable):  # no engine, so no container of ours either
+            ServingContainer(engines.connect(), unmeasured, _say).clear_leftover()
+        raise
     engine = engines.connect()
     images.ensure(engine, own.image)
     container = ServingContainer(engine, container_command(options, own.image, engines.cores(engine), own.volume), _say)

@@ -69,7 +69,7 @@ class ServingContainer:
             AlreadyExists: a container of an earlier run still serves on this port.
             Unavailable: a port is taken, or the engine cannot start it.
         """
-        self._clear_leftover()
+        self.clear_leftover()
         command = self._command
         published = {_GRPC: (command.host, command.grpc_port)}
         if command.rest_port != 0:
@@ -154,8 +154,12 @@ class ServingContainer:
         """The end of its log."""
         return str(self._container.logs(tail=_LAST_LINES).decode(errors="replace")).rstrip()
 
-    def _clear_leftover(self) -> None:
-        """What an earlier run left under our name: removed if it has ended, told if it still serves."""
+    def clear_leftover(self) -> None:
+        """What an earlier run left under our name: removed if it has ended.
+
+        Raises:
+            AlreadyExists: it still serves.
+        """
         try:
             found = self._engine.containers.get(self.name)
         except docker.errors.NotFound:
