@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     add_inputs(parser)
     add_version(parser)
     parser.add_argument("--rate", type=float, default=50.0, metavar="N", help="requests a second (50)")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long (10)")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long (10); Ctrl-C ends it sooner")
     parser.add_argument("--threads", type=int, default=8, metavar="N", help="requests under way at a time, at most (8)")
     parser.add_argument("--no-retry", action="store_true", help="count a request as failed when the first try fails")
     options = parser.parse_args(argv)
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
             )
 
         ask()  # a mistake is told at once, and the connection is there
-        with SteadyLoad(ask, options.rate, options.threads) as load:
+        with SteadyLoad(ask, options.rate, options.threads) as load, contextlib.suppress(KeyboardInterrupt):
             time.sleep(options.seconds)
     return _report(load.outcomes, options)
 
