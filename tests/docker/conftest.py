@@ -93,7 +93,7 @@ def site(request, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def on_what(request) -> None:
     """Every result is labelled with the server that it holds for."""
-    for name in ("site", "stack"):
+    for name in ("site", "stack", "swarm"):
         if name in request.fixturenames:
             request.node.user_properties.append(("server", request.getfixturevalue(name).on))
             return
@@ -103,5 +103,8 @@ def pytest_terminal_summary(terminalreporter) -> None:
     """A table of what was exercised on what."""
     reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
     for report in reports:
-        if server := dict(report.user_properties).get("server"):
+        told = dict(report.user_properties)
+        if server := told.get("server"):
             terminalreporter.write_line(f"{report.outcome:7} {report.head_line:65} on {server}")
+        if requests := told.get("requests"):
+            terminalreporter.write_line(f"{'':8}{requests}")
