@@ -56,7 +56,9 @@ protos: setup ## compile modelport/wire/protos to the descriptor set and the typ
 lock: ## resolve the newest allowed versions into constraints.txt
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
-	@{ echo "# Made by 'make lock': the versions that every 'make' command installs."; build/lock/bin/python -m pip freeze --exclude modelport; } > constraints.txt
+	@{ echo "# Made by 'make lock': the versions that every 'make' command and the image install."; \
+	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude modelport | \
+	  sed 's/^tensorflow_cpu==\(.*\)/tensorflow==\1\n&/'; } > constraints.txt # arm64 has tensorflow in its place
 
 clean: ## remove the environment and what the tools left
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -36,8 +36,8 @@ def test_compose_accepts_the_file():
 def test_the_server_matches_our_tensorflow():
     tag = config()["services"]["serving"]["image"].partition(":")[2]
     constraints = (ROOT / "constraints.txt").read_text()
-    tensorflow = re.search(r"^tensorflow_cpu==(\S+)$", constraints, re.MULTILINE)[1]
-    assert tag == tensorflow
+    pins = re.findall(r"^tensorflow(|_cpu)==(\S+)$", constraints, re.MULTILINE)  # for arm64 and for amd64
+    assert pins == [("", tag), ("_cpu", tag)]
 
 
 def test_every_profile_is_accepted():
