@@ -1,8 +1,8 @@
 """The embedded overlay's Deployment, really run by `podman kube play`.
 
-Needs podman and MODELPORT_TEST_IMAGE, an image with the `modelport` command: one in podman's storage, or in that of the
-Docker engine that `docker` talks to. For the stand-in of deploy/standin, STANDIN_PACKAGES and STANDIN_SOURCE name the
-folders that it expects to be mounted, as in its compose file.
+The image with the `modelport` command is the one that MODELPORT_TEST_IMAGE names, in podman's storage. Else it is the
+stand-in of deploy/standin, made here, in a storage that ends with the test; the packages of this environment and the
+project are mounted into it. The test's name says which it was.
 
 Podman 4 asks the probes by curl inside the container, where there is none, and knows no emptyDir: here the probes are
 asked in the container by bash, and a volume takes the place of /tmp. The pod has no network but its own loopback.
@@ -13,13 +13,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-IMAGE = os.environ.get("MODELPORT_TEST_IMAGE")
+STANDIN = "stand-in"
+IMAGE = os.environ.get("MODELPORT_TEST_IMAGE", STANDIN)
 # Some machines refuse to raise limits, and crun is not everywhere.
 CONFIGURATION = f"""\
 [containers]
@@ -28,27 +31,48 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 runtime = "{"runc" if shutil.which("runc") else "crun"}"
 cgroup_manager = "cgroupfs"
 """
+# Nothing is shared with the user's podman, so that everything can be thrown away.
+OF_ITS_OWN = """\
+tmp_dir = "{0}/engine"
+lock_type = "file"
+[network]
+network_config_dir = "{0}/networks"
+"""
+STORAGE = """\
+[storage]
+driver = "overlay"
+graphroot = "{0}/images"
+runroot = "{0}/run"
+"""
 ASK = """\
 exec 3<>/dev/tcp/127.0.0.1/8501
 printf 'GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3
 read -r -t 5 protocol status rest <&3; [[ $status == 200 ]]
 """
 
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("podman"), reason="podman is not installed"),
-    pytest.mark.skipif(not IMAGE, reason="MODELPORT_TEST_IMAGE does not name an image with the modelport command"),
-]
+pytestmark = pytest.mark.skipif(not shutil.which("podman"), reason="podman is not installed")
 
 
 class Podman:
-    """The command with settings of its own; the storage is the user's."""
+    """The command with settings of its own, and with a storage of its own where the image is made here."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "containers.conf").write_text(CONFIGURATION)
+    def __init__(self, folder: Path, image: str) -> None:
+        self.image = image
+        self.mounted: dict[str, Path] = {}
+        private = image == STANDIN
+        (folder / "containers.conf").write_text(CONFIGURATION + (OF_ITS_OWN.format(folder) if private else ""))
         self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+        if private:
+            (folder / "storage.conf").write_text(STORAGE.format(folder))
+            self._environment["CONTAINERS_STORAGE_CONF"] = str(folder / "storage.conf")
+            self.image = "localhost/modelport-standin-jobs"
+            self.mounted = {"site-packages": Path(sys.prefix) / "lib/python3.11/site-packages", "source": ROOT}
+            self._execute(ROOT / "deploy/standin/build.sh", "localhost/modelport-standin-serving", self.image, "podman")
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = ["podman", *arguments]
+        return self._execute("podman", *arguments, check=check)
+
+    def _execute(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -56,36 +80,34 @@ class Podman:
         return result
 
 
-@pytest.fixture
-def podman(tmp_path) -> Podman:
-    ready = Podman(tmp_path)
-    if ready.run("image", "exists", IMAGE, check=False).returncode:
-        archive = tmp_path / "image.tar"
-        saved = subprocess.run(
-            ["docker", "save", "-o", archive, IMAGE], capture_output=True, text=True, timeout=120, check=False
+@pytest.fixture(params=[IMAGE])
+def podman(request, tmp_path) -> Iterator[Podman]:
+    if request.param == STANDIN and (os.geteuid() != 0 or not shutil.which("mmdebstrap")):
+        pytest.skip("making the stand-in needs root and mmdebstrap; or name an image by MODELPORT_TEST_IMAGE")
+    ready = Podman(tmp_path, request.param)
+    if ready.run("image", "exists", ready.image, check=False).returncode:
+        pytest.skip(
+            f"{ready.image} is not in podman's storage: `docker save {ready.image} | podman load` puts it there"
         )
-        if saved.returncode:
-            pytest.skip(f"{IMAGE} is neither in podman's storage nor in docker's: {saved.stderr.strip()}")
-        ready.run("load", "--quiet", "-i", str(archive))
-        archive.unlink()
-    return ready
+    yield ready
+    if request.param == STANDIN:
+        ready.run("system", "reset", "--force")
 
 
-def playable(deployment: dict, repository: Path) -> dict:
+def playable(deployment: dict, podman: Podman, repository: Path) -> dict:
     """The Deployment as podman 4 can run it; command, user, rights, configuration and resources stay as they are."""
     played = copy.deepcopy(deployment)
     played["metadata"]["name"] = "modelport-test"
     pod = played["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    container["image"] = IMAGE
+    container["image"] = podman.image
     container["imagePullPolicy"] = "Never"
     for unplayable in ("startupProbe", "readinessProbe", "livenessProbe", "ports"):
         del container[unplayable]
     folders = {"models": repository}
-    for name, path in (("packages", "site-packages"), ("source", "source")):
-        if folder := os.environ.get(f"STANDIN_{name.upper()}"):
-            folders[name] = Path(folder)
-            container["volumeMounts"].append({"name": name, "mountPath": f"/opt/standin/{path}", "readOnly": True})
+    for name, folder in podman.mounted.items():
+        folders[name] = folder
+        container["volumeMounts"].append({"name": name, "mountPath": f"/opt/standin/{name}", "readOnly": True})
     config = next(volume for volume in pod["volumes"] if volume["name"] == "config")
     claim = {"name": "tmp", "persistentVolumeClaim": {"claimName": "modelport-test-tmp"}}
     mounted = [{"name": name, "hostPath": {"path": str(folder)}} for name, folder in folders.items()]
@@ -99,7 +121,7 @@ def test_the_deployment_runs_answers_its_probes_and_drains(podman, render, read_
     deployment = found["Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     file = tmp_path / "play.yaml"
-    objects = [found["ConfigMap"], playable(deployment, tmp_path / "models")]
+    objects = [found["ConfigMap"], playable(deployment, podman, tmp_path / "models")]
     file.write_text("\n---\n".join(map(json.dumps, objects)))  # JSON is YAML
     name = "modelport-test-pod-0-serving"
 
