@@ -50,7 +50,10 @@ printf 'GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r
 read -r -t 5 protocol status rest <&3; [[ $status == 200 ]]
 """
 
-pytestmark = pytest.mark.skipif(not shutil.which("podman"), reason="podman is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("podman"), reason="podman is not installed"),
+    pytest.mark.timeout(400),
+]
 
 
 class Podman:
