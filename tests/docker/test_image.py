@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from clients_elsewhere.environments import NO_NETWORK
-from stack import COMPOSE, free_port
+from ports import free_port
+from stack import COMPOSE
 
 pytestmark = pytest.mark.timeout(590)
 ROOT = Path(__file__).parent.parent.parent

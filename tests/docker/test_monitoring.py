@@ -7,14 +7,14 @@ metrics, the rules and each other.
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from monitoring.files import CONFIG, MONITORING, ROOT, RULES, alert_names
 from monitoring.test_prometheus import Prometheus, until
-from stack import Stack, free_port
+from ports import free_port
+from stack import Stack
 
 pytestmark = pytest.mark.timeout(500)
 IMAGE = re.search(r"PROMETHEUS_IMAGE:-(\S+)}", (ROOT / "docker-compose.yml").read_text())[1]
@@ -29,7 +29,7 @@ def prometheus_image(stack: Stack) -> Iterator[str]:
         yield IMAGE
         return
     script = ROOT / "deploy/standin/prometheus.sh"
-    subprocess.run([script, IMAGE], env=stack.environment, check=True, capture_output=True, timeout=200)
+    stack.run(str(script), IMAGE)
     yield f"a stand-in for {IMAGE} (Debian's Prometheus)"
     stack.docker("rmi", IMAGE)
 
@@ -41,8 +41,9 @@ def start(stack: Stack, prometheus_image, request, monkeypatch) -> Iterator[Call
     port = free_port()
     monkeypatch.setitem(stack.environment, "PROMETHEUS_PORT", str(port))
 
-    def start(*files: Path) -> Prometheus:
-        monkeypatch.setattr(stack, "files", [*stack.files, *map(str, files)])
+    def start(*files: str | Path) -> Prometheus:
+        files = (stack.environment["COMPOSE_FILE"], *map(str, files))
+        monkeypatch.setitem(stack.environment, "COMPOSE_FILE", ":".join(files))
         stack.compose(*UP)  # waits for its own health check
         return Prometheus(f"127.0.0.1:{port}")
 
@@ -77,7 +78,7 @@ def test_it_finds_the_server_and_the_rules_by_the_files_as_they_are(stack, start
     assert target["scrapeUrl"] == "http://serving:8501/monitoring/prometheus/metrics"
     (group,) = prometheus.get("rules")["groups"]
     assert [rule["name"] for rule in group["rules"] if rule["type"] == "alerting"] == alert_names()
-    (facts,) = json.loads(stack.docker("inspect", stack.container("prometheus")).stdout)
+    facts = stack.inspect(stack.containers("prometheus")[0])
     assert facts["Config"]["User"] == "65534:65534"
     assert facts["HostConfig"]["ReadonlyRootfs"]
     (bindings,) = facts["HostConfig"]["PortBindings"].values()

@@ -25,7 +25,7 @@ def run(stack, tmp_path, monkeypatch):
     os.chown(checkout, 1234, 5678)
     override = tmp_path / "override.json"
     override.write_text(json.dumps({"services": {"train": {"volumes": [f"{checkout}:/config:ro"]}}}))
-    monkeypatch.setattr(stack, "files", [*stack.files, str(override)])
+    monkeypatch.setitem(stack.environment, "COMPOSE_FILE", f"{stack.environment['COMPOSE_FILE']}:{override}")
     monkeypatch.setitem(stack.environment, "MODELPORT_MODELS", str(tmp_path / "models"))
     monkeypatch.setitem(stack.environment, "MODELPORT_RUNS", str(tmp_path / "runs"))
     return lambda: stack.compose("run", "--rm", "train", WRITE).stdout.split()
