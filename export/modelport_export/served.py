@@ -64,7 +64,7 @@ def serve(folder: Path, name: str, timeout: float = START_TIMEOUT_S) -> Iterator
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         try:
-            with Client(f"unix:{socket}") as client:
+            with Client(f"unix:{socket}", retry=False) as client:  # one that dies is a finding
                 _wait(client, process, name, begin + timeout, log)
                 yield Served(client, process.pid, time.monotonic() - begin)
         finally:
