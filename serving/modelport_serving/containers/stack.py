@@ -50,7 +50,7 @@ def up_main(argv: Sequence[str]) -> int:
     for name in services:
         if name not in running:
             _check_ports(name, configured[name])
-        if "build" not in configured[name]:
+        if "build" not in configured[name] or name == "serving":  # which is built on arm64 only
             images.ensure(engine, configured[name]["image"])
     # Attached, for its progress is what takes the time of a first start; it does nothing where there are versions.
     if compose.run("up", "--no-log-prefix", "--exit-code-from", "train", "train") != 0:
