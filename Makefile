@@ -29,7 +29,7 @@ demo: setup ## train, export, prove, publish, serve, predict, swap under load
 test: setup ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
 
-test-docker: setup ## our image and the compose stack on a Docker engine, used and broken; skips where there is none
+test-docker: setup ## our image, the stack and the swarm on a Docker engine, used and broken; skips where there is none
 	@$(BIN)/python -m pytest tests/docker
 
 check: setup ## formatter, linter, types

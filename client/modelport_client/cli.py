@@ -30,14 +30,7 @@ def predict_main(argv: Sequence[str]) -> int:
     inputs, names = read_inputs(parser, options)
     with Client(options.server, timeout=options.timeout) as client:
         begin = time.monotonic()
-        answer = client.predict(
-            options.model,
-            inputs,
-            version=options.version,
-            label=options.label,
-            signature=options.signature,
-            outputs=options.output,
-        )
+        answer = ask(client, options, inputs)
         elapsed_ms = (time.monotonic() - begin) * 1000
     if options.json:
         outputs = {name: _plain(array) for name, array in answer.items()}
@@ -127,6 +120,18 @@ def read_inputs(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
     if options.image is None:
         return _read_input(options.input), None
     return _images(options.image), [str(path) for path in options.image]
+
+
+def ask(client: Client, options: argparse.Namespace, inputs: Any) -> Prediction:
+    """The prediction that the options ask for."""
+    return client.predict(
+        options.model,
+        inputs,
+        version=options.version,
+        label=options.label,
+        signature=options.signature,
+        outputs=options.output,
+    )
 
 
 def _images(paths: list[Path]) -> list[bytes]:

@@ -8,12 +8,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from modelport_client.cli import add_inputs, add_version, command_parser, print_table, read_inputs
+from modelport_client.cli import add_inputs, add_version, ask, command_parser, print_table, read_inputs
 from modelport_client.client import Client
 from modelport_client.load import Outcome, SteadyLoad, answered_by, percentile
-from modelport_client.results import Prediction
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,19 +30,9 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     inputs, _ = read_inputs(parser, options)
     with Client(options.server, timeout=options.timeout, retry=not options.no_retry) as client:
-
-        def ask() -> Prediction:
-            return client.predict(
-                options.model,
-                inputs,
-                version=options.version,
-                label=options.label,
-                signature=options.signature,
-                outputs=options.output,
-            )
-
-        ask()  # a mistake is told at once, and the connection is there
-        with SteadyLoad(ask, options.rate, options.threads) as load, contextlib.suppress(KeyboardInterrupt):
+        ask_once = partial(ask, client, options, inputs)
+        ask_once()  # a mistake is told at once, and the connection is there
+        with SteadyLoad(ask_once, options.rate, options.threads) as load, contextlib.suppress(KeyboardInterrupt):
             time.sleep(options.seconds)
     return _report(load.outcomes, options)
 
