@@ -25,8 +25,7 @@ RUN export PIP_PYTHON=/opt/modelport/bin/python PIP_CONSTRAINT=constraints.txt P
  && /opt/modelport/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
  && find /opt/modelport -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
-# Our code, installed into a folder of its own to become a layer of its own. It needs no network. Beside our command is
-# the real server's, so that this image can stand in its place.
+# Our code, installed into a folder of its own to become a layer of its own. It needs no network.
 FROM packages AS code
 ARG SOURCE_DATE_EPOCH=0
 COPY . .
@@ -34,10 +33,6 @@ RUN python -m pip --python /opt/modelport/bin/python install --no-cache-dir --no
       --no-build-isolation --ignore-installed --root /code . \
  && /opt/modelport/bin/python -m compileall -q --invalidation-mode unchecked-hash /code \
  && mv docs/seven.png /code/opt/modelport \
- && printf '%s\n' '#!/bin/sh' \
-      'echo "This is the embedded server of modelport, in the place of tensorflow_model_server." >&2' \
-      'exec modelport serve --host=0.0.0.0 "$@"' >/code/opt/modelport/bin/tensorflow_model_server \
- && chmod 755 /code/opt/modelport/bin/tensorflow_model_server \
  && find /code -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 FROM packages
@@ -46,14 +41,6 @@ RUN rmdir /src \
  && echo 'modelport:x:65532:65532::/tmp:/usr/sbin/nologin' >>/etc/passwd \
  && echo 'modelport:x:65532:' >>/etc/group
 COPY --from=code /code /
-# On arm64 tensorflow/serving has no image: docker-compose.yml then builds this one under its name. On amd64 a failed pull
-# is a failed pull, and a build of all services must not put this image in the real one's place.
-ARG IN_PLACE_OF=
-RUN if [ "$IN_PLACE_OF" ] && [ "$(uname -m)" = x86_64 ]; then \
-      echo "On amd64 nothing takes the place of $IN_PLACE_OF unasked. Pull it: docker compose pull serving. Or take our" \
-        "server: docker compose up embedded. To build anew what is ours: docker compose build train" >&2; \
-      exit 1; \
-    fi
 # The libraries keep caches at home, which has to be writable for whatever user a container is started as.
 ENV PATH=/opt/modelport/bin:$PATH HOME=/tmp
 USER 65532:65532

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound, from_os_error
-from modelport.serverconfig import ModelConfig, ServerConfig, format_labels, format_policy, parse_models
+from modelport.serverconfig import ModelConfig, ServerConfig, format_labels, format_policy, parse_models, read
 
 _TOKEN = re.compile(r"""(?P<space>(?:\s+|\#[^\n]*)+)|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[\w.+-]+|.""", re.DOTALL)
 _OPEN, _CLOSE = "{<[", "}>]"
@@ -49,14 +49,18 @@ def change_model(text: str, model: ModelConfig, source: str = "the text") -> str
 
 
 def change_file(path: Path, model: ModelConfig) -> None:
-    """`change_model` on a file, replaced in one step: a server that reads it meanwhile sees the old or the new one."""
+    """`change_model` on a file, replaced in one step."""
+    replace_text(path, change_model(read(path), model, repr(str(path))))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file in one step: a server that reads it meanwhile sees the old text or the new one, never a part."""
     try:
-        text = path.read_text("utf-8")
-        changed = change_model(text, model, repr(str(path)))
+        path = path.resolve()  # what a link points at, and not the link
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with aside.open("w", encoding="utf-8") as file:
-                file.write(changed)
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             aside.chmod(path.stat().st_mode & 0o777)

@@ -41,8 +41,8 @@ class Client:
         target: `host:port`, `unix:/path` or another gRPC name for gRPC; `http://…` or `https://…` for REST.
             `dns:///name:port` spreads the calls over all addresses of the name, and over those left when one is lost.
         timeout: seconds that a call may take unless it says otherwise.
-        retry: ask again, until the call's timeout, when a server that has answered before does not answer now: it is
-            being restarted, or full. A prediction changes nothing, so it may be asked for twice. False: ask once.
+        retry: ask again, until the call's timeout and ever more slowly, when a server that has answered before does not
+            answer now, or with UNAVAILABLE. A prediction changes nothing, so it may be asked for twice. False: once.
         credentials: gRPC channel credentials for TLS.
         ssl_context: for `https://` targets; None for the system's trust.
     """

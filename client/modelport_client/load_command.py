@@ -28,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--threads", type=int, default=8, metavar="N", help="requests under way at a time, at most (8)")
     parser.add_argument("--no-retry", action="store_true", help="count a request as failed when the first try fails")
     options = parser.parse_args(argv)
+    if options.seconds < 0:
+        parser.error(f"--seconds: expected 0 or more. Received: {options.seconds}")
     inputs, _ = read_inputs(parser, options)
     with Client(options.server, timeout=options.timeout, retry=not options.no_retry) as client:
         ask_once = partial(ask, client, options, inputs)

@@ -19,8 +19,8 @@ _LONGEST_PAUSE_S = 1.0
 class Retries:
     """Asks again, until the call's deadline, while nobody answers. Thread-safe.
 
-    Only a server that has answered this client before is waited for: it is being restarted, or its load is being shed.
-    One that never answered is a wrong address more often than not, and fails at once.
+    Only a server that has answered this client before is waited for: it is being restarted, or refuses for the moment
+    (UNAVAILABLE). One that never answered is a wrong address more often than not, and fails at once.
 
     Pauses double from 50 ms to 1 s, and are drawn from the upper half at random, so that the clients of a server that
     comes back do not all come at once.
@@ -39,22 +39,29 @@ class Retries:
 
         Raises:
             Unavailable: nobody answered in time; the last reason.
+            DeadlineExceeded: no time was left, or the last attempt ran out of it; why the one before failed, too.
             ModelportError: what `attempt` raises else, at once.
         """
         deadline = time.monotonic() + timeout
         pause = _FIRST_PAUSE_S
+        last: Unavailable | None = None
         while True:
             try:
-                answer = attempt(deadline - time.monotonic())
-            except Unavailable:
+                if (left := deadline - time.monotonic()) <= 0:
+                    raise DeadlineExceeded("The time for the call was over before it was sent.")
+                answer = attempt(left)
+            except Unavailable as error:
+                last = error
                 wait = pause * random.uniform(0.5, 1)  # noqa: S311  # no secret
                 if not (self._wanted and self._answered) or time.monotonic() + wait >= deadline:
                     raise
                 if self._closed.wait(wait):
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
-            except DeadlineExceeded:
-                raise
+            except DeadlineExceeded as error:
+                if last is None:
+                    raise
+                raise DeadlineExceeded(f"{error.message} Before that: {last.message}") from error
             except ModelportError:  # a refusal is an answer too
                 self._answered = True
                 raise

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelport.errors import InvalidArgument
-from modelport.serverconfig import ModelConfig, format_policy
+from modelport.errors import InvalidArgument, Unavailable
+from modelport.serverconfig import ModelConfig, Specific, format_policy
 from modelport_export.promoting import promote
 
 CONFIG = Path("serving/config/models.config")
@@ -18,7 +18,8 @@ def main(argv: Sequence[str]) -> int:
     """`modelport promote MODEL VERSION|latest [--label NAME]`."""
     parser = argparse.ArgumentParser(
         prog="modelport promote",
-        description="Let one version answer, newer or older than the one that does, or move a label to it; no restart.",
+        description="Let one version answer, newer or older than the one that does, or move a label to it; no restart. "
+        "For a server that was started with the file of --config.",
     )
     parser.add_argument("model", help="name of the model in the configuration")
     parser.add_argument("version", help="number of the version, or 'latest' for always the newest")
@@ -40,15 +41,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for the version to come (120)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
-    now = promote(
-        options.model,
-        _version(options.version),
-        config=options.config,
-        label=options.label,
-        server=None if options.file_only else options.server,
-        repository=options.repository if (options.repository / options.model).is_dir() else None,
-        timeout=options.timeout,
-    )
+    try:
+        now = promote(
+            options.model,
+            _version(options.version),
+            config=options.config,
+            label=options.label,
+            server=None if options.file_only else options.server,
+            repository=options.repository if (options.repository / options.model).is_dir() else None,
+            timeout=options.timeout,
+        )
+    except Unavailable as error:
+        raise Unavailable(f"{error.message} Give --server, or --file-only to change the file alone.") from error
     if options.json:
         print(json.dumps({"model": now.name, "policy": format_policy(now.policy), "labels": dict(now.labels)}))
     else:
@@ -67,4 +71,8 @@ def _version(text: str) -> int | None:
 def _sentence(now: ModelConfig, options: argparse.Namespace) -> str:
     labels = "".join(f"; {label} is version {now.labels[label]}" for label in sorted(now.labels))
     where = f"in {options.config}" if options.file_only else f"at {options.server} and in {options.config}"
-    return f"{now.name}: {format_policy(now.policy)}{labels} {where}"
+    told = f"{now.name}: {format_policy(now.policy)}{labels} {where}"
+    if now.labels and isinstance(now.policy, Specific):
+        highest = max(now.policy.versions)
+        told += f"\nRequests that name neither go to version {highest}; new versions wait to be promoted."
+    return told

@@ -52,6 +52,11 @@ def parse(argv: Sequence[str]) -> Options:
     return options
 
 
+def named(argv: Sequence[str]) -> set[str]:
+    """The names of the flags on a command line, those that are given their default included."""
+    return {word[2:].partition("=")[0] for word in argv if word.startswith("--")}
+
+
 def unused_notes(options: Options) -> list[str]:
     """One line for each given flag that changes nothing here."""
     return [

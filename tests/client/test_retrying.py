@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from modelport.errors import ModelportError, Unavailable
+from modelport.errors import DeadlineExceeded, ModelportError, Unavailable
 from modelport_client import Client
 
 X = {"x": np.zeros(1, np.float32)}
@@ -73,6 +73,7 @@ def test_asked_once_only(start):
     with Client(process.address("gRPC"), timeout=60, retry=False) as client:
         client.predict("m", X)
         process.process.kill()
+        process.process.wait(10)
         with pytest.raises(Unavailable):
             client.predict("m", X)
 
@@ -82,8 +83,16 @@ def test_the_deadline_ends_the_waiting_with_the_reason(start):
     with Client(process.address("gRPC"), timeout=60) as client:
         client.predict("m", X)
         process.process.kill()
+        process.process.wait(10)
         with pytest.raises(Unavailable, match="No server answers"):
             client.predict("m", X, timeout=0.5)
+
+
+def test_a_call_without_time_left_is_a_deadline(start):
+    process = start(1, "--port=auto", "--rest_api_port=auto")
+    for kind in ("gRPC", "REST"):
+        with Client(process.address(kind), timeout=60) as client, pytest.raises(DeadlineExceeded):
+            client.predict("m", X, timeout=1e-9)
 
 
 def test_closing_ends_the_waiting(start):
@@ -91,6 +100,7 @@ def test_closing_ends_the_waiting(start):
     client = Client(process.address("gRPC"), timeout=1000)
     client.predict("m", X)
     process.process.kill()
+    process.process.wait(10)
     caught = []
 
     def ask():

@@ -1,6 +1,7 @@
 """One engine and one stack for all tests of this folder, and the sites that the same tests run on."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from engine import NoEngine, engine
 from readme import Commands
 from sites import ProcessSite
 from stack import ROOT, Stack
+
+
+def pytest_configure() -> None:
+    """Whoever ends the run gets the engine, the containers and the mounts taken down as well."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +51,7 @@ def stack(docker_host, commands, tmp_path_factory) -> Iterator[Stack]:
     finally:
         under_test.down()
         up.wait(60)
+        under_test.remove_stand_ins()
 
 
 @pytest.fixture(scope="session")

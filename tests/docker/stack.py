@@ -61,13 +61,26 @@ class Stack:
         self.environment["COMPOSE_FILE"] = ":".join(filter(None, [*files, override]))
 
     def _images(self) -> tuple[str, list[str]]:
-        real = os.environ.get("SERVING_IMAGE", "")
-        if real and self.docker("image", "inspect", real, check=False).returncode == 0:
+        real = os.environ.get("SERVING_IMAGE") or SERVING
+        if self._kind(real) == "real":
             self.environment["SERVING_IMAGE"] = real
             return f"the stack on {real}", ["docker-compose.yml"]
-        if self.docker("image", "inspect", SERVING, check=False).returncode != 0:
-            self.run(str(ROOT / "deploy/standin/build.sh"), SERVING, JOBS, timeout=300)
+        if not self._kind(SERVING):  # a tag that somebody else made is left to him
+            jobs = JOBS if self._kind(JOBS) != "real" else f"{JOBS}-standin"
+            self.run(str(ROOT / "deploy/standin/build.sh"), SERVING, jobs, timeout=300)
         return STANDIN, ["docker-compose.yml", "deploy/standin/compose.standin.yml"]
+
+    def _kind(self, image: str) -> str:
+        """What the engine has of that name: "real", "stand-in", or nothing."""
+        label = '{{index .Config.Labels "modelport.standin"}}'
+        done = self.docker("image", "inspect", "--format", label, image, check=False)
+        return "" if done.returncode else "stand-in" if done.stdout.strip() == "true" else "real"
+
+    def remove_stand_ins(self) -> None:
+        """On an engine that stays, its owner's next `docker compose up` is to get the real images."""
+        for image in (SERVING, JOBS):
+            if self._kind(image) == "stand-in":
+                self.docker("rmi", image, check=False)
 
     @property
     def is_real(self) -> bool:

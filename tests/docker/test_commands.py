@@ -45,9 +45,40 @@ def test_up_ps_logs_down(other):
         assert client.predict("digits", IMAGE).version == 1
     assert "(healthy)" in command(other, "ps", check=True).stdout
     assert "serving-1" in command(other, "logs", "serving", "--tail", "5", check=True).stdout
-    command(other, "up", check=True)  # what runs is left alone, its own ports are no obstacle
+    begun = other.inspect()["State"]["StartedAt"]
+    command(other, "up", check=True)
+    assert other.inspect()["State"]["StartedAt"] == begun, "what runs is left alone, its own ports are no obstacle"
+    elsewhere = command(other, "up", "embedded")
+    assert "'serving' of this stack has it: 'modelport down' first" in last_line(elsewhere)
     command(other, "down", "--volumes", check=True)
     assert other.containers() == []
+
+
+def test_an_image_of_our_own_is_built_and_not_looked_for_elsewhere(other, tmp_path):
+    """As on a fresh checkout, where `embedded` has the image that is built for `train`."""
+    base = other.environment.get("SERVING_IMAGE", SERVING)
+    (tmp_path / "Dockerfile").write_text(f'FROM {base}\nENTRYPOINT ["bash", "-c"]\n')
+    (tmp_path / "docker-compose.yml").write_text(
+        "services:\n"
+        "  train: {build: ., image: modelport-test-own, command: ['echo trained']}\n"
+        "  embedded: {image: modelport-test-own, command: ['while :; do read -t 1 < /dev/zero; done'], init: true,\n"
+        f"    ports: ['127.0.0.1:{other.grpc_port}:8500', '127.0.0.1:{other.rest_port}:8501']}}\n"
+    )
+    file = ["--file", str(tmp_path / "docker-compose.yml")]
+    try:
+        done = command(other, "up", *file, "embedded", check=True)
+        assert "trained" in done.stdout
+        assert f"--server 127.0.0.1:{other.grpc_port}" in done.stdout
+    finally:
+        command(other, "down", *file, check=True)
+        other.docker("rmi", "modelport-test-own")
+
+
+def test_a_configuration_that_the_server_cannot_read(other):
+    other.config.chmod(0o600)
+    done = command(other, "up")
+    assert done.returncode == 1
+    assert f"chmod -R o+rX {other.config.parent}" in last_line(done)
 
 
 def test_up_says_why_the_server_is_not_healthy(other):
@@ -150,7 +181,22 @@ def test_leftovers_of_an_earlier_run(stack):
     second = Running(stack, flags)
     second.wait_until_ready()
     assert second.says(f"Removed '{name}', which an earlier run left behind (exited).")
-    assert second.end() == 0
+    second.end(signal.SIGKILL)
+    stack.docker("rm", "--force", name)  # as it was told above
+    third = Running(stack, flags)
+    third.wait_until_ready()
+    assert third.end() == 0
+    assert ours(stack) == ["", ""]
+
+
+def test_a_container_that_is_taken_away_leaves_nothing(stack):
+    flags, port = container_flags(stack)
+    running = Running(stack, flags)
+    running.wait_until_ready()
+    stack.docker("rm", "--force", f"modelport-serve-{port}")
+    assert running.process.wait(60) == 1
+    assert running.says("ended by itself")
+    assert not running.says("Traceback")
     assert ours(stack) == ["", ""]
 
 

@@ -38,8 +38,8 @@ class Image:
         self._environment["DOCKER_BUILDKIT"] = "0"
         arguments = [f"BASE={base}", f"SOURCE_DATE_EPOCH={DATE}", "HTTP_PROXY", "HTTPS_PROXY"]
         words = [word for argument in arguments for word in ("--build-arg", argument)]
-        self.build = ["build", "--quiet", "--network=host", *words]
-        built = self.docker(*self.build, "--tag", IMAGE, str(ROOT), check=False, timeout=550)
+        build = ["build", "--quiet", "--network=host", "--tag", IMAGE, *words, str(ROOT)]
+        built = self.docker(*build, check=False, timeout=550)
         said = built.stdout + built.stderr
         if built.returncode and (no_network := next((word for word in NO_NETWORK if word in said), None)):
             pytest.skip(f"the packages of the image cannot be fetched ({no_network})")
@@ -116,16 +116,6 @@ def test_the_command_answers_in_plain_words(image):
     assert line.startswith("modelport status: No server answers at localhost:1")
 
 
-def test_on_amd64_nothing_takes_the_real_images_place_unasked(image):
-    words = [*image.build, "--build-arg", "IN_PLACE_OF=real/image:1", str(ROOT)]
-    done = image.docker(*words, check=False, timeout=300)
-    if image.docker("version", "--format", "{{.Server.Arch}}").stdout.strip() != "amd64":
-        assert done.returncode == 0
-    else:
-        assert done.returncode != 0
-        assert "takes the place of real/image:1 unasked" in done.stdout + done.stderr
-
-
 @pytest.fixture
 def checkout(tmp_path):
     """A fresh checkout of user 1234."""
@@ -138,21 +128,16 @@ def checkout(tmp_path):
 
 
 def test_a_fresh_checkout_is_trained_and_served_by_it_alone(image, checkout):
-    """By the compose file as it is: as `embedded`, and as `serving`, in tensorflow/serving's place as on arm64."""
+    """`embedded` in the place of tensorflow/serving, by the compose file as it is."""
     settings = {"MODELPORT_IMAGE": IMAGE, "SERVING_GRPC_PORT": str(free_port()), "SERVING_REST_PORT": str(free_port())}
-    settings["SERVING_IMAGE"] = IMAGE
 
     def compose(*arguments: str) -> str:
         command = [str(COMPOSE), "--project-directory", str(checkout), "-p", IMAGE, *arguments]
         return image.run(command, timeout=300, **settings).stdout
 
     try:
-        for service in ("embedded", "serving"):
-            compose("up", "--detach", "--wait", "--no-build", "--pull=never", service)
-            assert compose("run", "--rm", "--no-deps", "query").count("│ 7        │ 7     │") == 2
-            told = "in the place of tensorflow_model_server" in compose("logs", service)
-            assert told == (service == "serving")
-            compose("rm", "--force", "--stop", service)
+        compose("up", "--detach", "--wait", "--no-build", "--pull=never", "embedded")
+        assert compose("run", "--rm", "--no-deps", "query").count("│ 7        │ 7     │") == 2
     finally:
         compose("--profile=*", "down", "--volumes", "--timeout=20")
     for left in ("models/digits/1/saved_model.pb", "models/digits/.allotted", "runs/compose/model.keras"):

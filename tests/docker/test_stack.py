@@ -6,7 +6,7 @@ import time
 import urllib.request
 
 import pytest
-from asking import IMAGE
+from asking import IMAGE, eventually
 from readme import skeleton
 from stack import ROOT
 
@@ -103,18 +103,20 @@ def test_the_network_is_cut_and_restored(stack):
     """Requests wait for it, and none is lost; those on the connection that died are asked again on a new one."""
     network = f"{stack.project}_default"
     container = stack.containers()[0]
-    load = in_container(stack, "load", *LOAD, "--server", "serving:8500", "--seconds", "25")
-    time.sleep(8)  # until the load runs
     before = request_count(stack, container)
+    load = in_container(stack, "load", *LOAD, "--server", "serving:8500", "--seconds", "25")
+    eventually(lambda: request_count(stack, container) > before + 30)
     stack.docker("network", "disconnect", network, container)
+    time.sleep(0.5)  # what had come in before is answered
+    cut = request_count(stack, container)
     time.sleep(7)
+    assert request_count(stack, container) == cut, "requests came through the cut"
     stack.docker("network", "connect", "--alias", "serving", network, container)
     out, err = load.communicate(timeout=120)
     facts = json.loads(out)
-    assert before > 0, "the load had not begun when the network was cut"
     assert facts["failed"] == 0, facts
-    assert facts["longest_ms"] > 3000, "the cut was not felt"
     assert load.returncode == 0, err
+    assert request_count(stack, container) > cut + 30
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Promotion and roll back on a running server, by its configuration file and by its reload call."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from modelport.__main__ import main
 from modelport.errors import InvalidArgument, ModelportError, NotFound, Unimplemented
-from modelport.serverconfig import ServerConfig, parse_models
+from modelport.serverconfig import ServerConfig, Specific, parse_models
 from modelport_client import Client
 from modelport_export.promoting import promote
 from modelport_serving import AUTO, Options, Server
@@ -66,6 +68,7 @@ def test_a_label_moves_to_a_version_that_was_not_loaded(config, server):
         assert answers(client, label="stable") == 1
         promote("m", 2, label="canary", config=config, server=server.grpc_address)
         assert (answers(client, label="stable"), answers(client, label="canary"), answers(client)) == (1, 2, 2)
+        assert parse_models(config.read_text()).models[0].policy == Specific((1, 2))
         with pytest.raises(InvalidArgument, match=r"canary on 2\. Move them with --label"):
             promote("m", 1, config=config, server=server.grpc_address)
 
@@ -79,9 +82,42 @@ def test_a_version_that_does_not_load_changes_nothing(config, server, tmp_path):
     for label in (None, "canary"):
         with pytest.raises(ModelportError):
             promote("m", 3, label=label, config=config, server=server.grpc_address, timeout=5)
-        assert parse_models(config.read_text()) == parse_models(before)
+        assert config.read_text() == before
     with Client(server.grpc_address, retry=False) as client:
         assert answers(client) == answers(client, label="stable") == 2
+
+
+@pytest.mark.parametrize(("pinned", "label_on", "served"), [(1, 2, (1, 2)), (None, 1, (1, 2)), (2, 2, (2,))])
+def test_a_label_takes_nothing_away(config, server, pinned, label_on, served):
+    promote("m", pinned, config=config, server=server.grpc_address)
+    now = promote("m", label_on, label="new", config=config, server=server.grpc_address)
+    assert now.policy == Specific(served)
+    with Client(server.grpc_address, retry=False) as client:
+        assert answers(client, version=served[0]) == served[0]
+        assert answers(client, label="new") == label_on
+
+
+def test_a_version_that_failed_once_is_told_to_need_another_number(config, server, tmp_path, add_version):
+    broken = tmp_path / "models/m/3"
+    broken.mkdir()
+    (broken / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
+    with pytest.raises(ModelportError) as first:
+        promote("m", 3, config=config, server=server.grpc_address)
+    assert "a number twice" not in first.value.message
+    promote("m", 2, config=config, server=server.grpc_address)
+    shutil.rmtree(broken)
+    add_version(tmp_path / "models/m", 3, "affine-2")
+    with pytest.raises(ModelportError, match="does not try a number twice"):
+        promote("m", 3, config=config, server=server.grpc_address)
+    with Client(server.grpc_address, retry=False) as client:
+        assert answers(client) == 2
+
+
+def test_without_the_server_nothing_is_changed(config, capsys):
+    before = config.read_text()
+    assert main(["promote", "m", "1", "--config", str(config), "--server", "127.0.0.1:1"]) == 1
+    assert "--file-only" in capsys.readouterr().err
+    assert config.read_text() == before
 
 
 def test_a_polling_server_needs_no_call(config, server):

@@ -96,8 +96,9 @@ def test_what_a_container_is_started_with(tmp_path):
         )
         + 'config { name: "far" base_path: "s3://bucket/far" model_platform: "tensorflow" } }'
     )
-    options = Options(model_config_file=str(config), port=9500, rest_api_port=AUTO, max_num_load_retries=3)
-    made = container_command(options, "image:1", 6, [f"{tmp_path}/more:/more"])
+    options = Options(model_config_file=str(config), port=9500, rest_api_port=AUTO, max_num_load_retries=5)
+    given = {"model_config_file", "port", "rest_api_port", "max_num_load_retries"}  # the last one is its default
+    made = container_command(options, given, "image:1", 6, [f"{tmp_path}/more:/more"])
     assert made.models == ("a", "b", "far")
     assert {host: bind["bind"] for host, bind in made.volumes.items()} == {
         **{str(tmp_path / name): str(tmp_path / name) for name in ("models/a", "models/b", "config")},
@@ -109,7 +110,7 @@ def test_what_a_container_is_started_with(tmp_path):
         "--port=8500",
         "--rest_api_port=8501",
         f"--model_config_file={config}",
-        "--max_num_load_retries=3",
+        "--max_num_load_retries=5",
         "--grpc_max_threads=96",
         "--tensorflow_session_parallelism=6",
         "--enable_profiler=false",
@@ -120,6 +121,9 @@ def test_what_a_container_is_started_with(tmp_path):
 
 def test_folders_that_are_not_there(tmp_path):
     with pytest.raises(NotFound, match="'modelport up'"):
-        container_command(Options("digits", "/models/digits/nowhere"), "image:1", 1)
+        container_command(Options("digits", "/models/digits/nowhere"), {"model_base_path"}, "image:1", 1)
     with pytest.raises(InvalidArgument, match="or --model_config_file"):
-        container_command(Options(), "image:1", 1)
+        container_command(Options(), set(), "image:1", 1)
+    with pytest.raises(InvalidArgument, match="in a folder of its own"):
+        options = Options("m", str(tmp_path), monitoring_config_file="/etc/hostname")
+        container_command(options, {"model_base_path", "monitoring_config_file"}, "image:1", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,14 @@ class ContainerCommand:
     models: tuple[str, ...]
 
 
-def container_command(options: Options, image: str, cores: int, volumes: Iterable[str] = ()) -> ContainerCommand:
+def container_command(
+    options: Options, named: Collection[str], image: str, cores: int, volumes: Iterable[str] = ()
+) -> ContainerCommand:
     """Translate the options.
 
     Args:
         options: as for the embedded server.
+        named: the flags that were given, whatever their value; the others are the stack's to choose.
         image: whose `tensorflow_model_server` runs.
         cores: of the engine, for the numbers of threads.
         volumes: further read-only mounts, HOST:CONTAINER.
@@ -52,7 +55,7 @@ def container_command(options: Options, image: str, cores: int, volumes: Iterabl
         InvalidArgument: a flag that a container cannot have.
         NotFound: a folder or file that is to be mounted is not there.
     """
-    for name in options.given():
+    for name in sorted(named):
         if reason := _REFUSED.get(name):
             raise InvalidArgument(f"--{name} does not go with --container: {reason}.")
         if _FIELDS[name].metadata["ours"] and name not in _OURS_TOO:
@@ -63,7 +66,7 @@ def container_command(options: Options, image: str, cores: int, volumes: Iterabl
         raise InvalidArgument("Expected --model_name and --model_base_path, or --model_config_file.")
     options = _absolute(options)
     models = configuration(options).models or ()
-    folders = {Path(getattr(options, name)).parent for name in _FILES if getattr(options, name)}
+    folders = {_own_folder(Path(path), name) for name in _FILES if (path := getattr(options, name))}
     for model in models:
         if "://" not in model.base_path:
             folders.add(_existing(model.base_path, f"the base path of model {model.name!r}"))
@@ -75,7 +78,7 @@ def container_command(options: Options, image: str, cores: int, volumes: Iterabl
         binds[str(_existing(outside, "the folder of --volume"))] = {"bind": inside, "mode": "ro"}
     return ContainerCommand(
         image=image,
-        flags=_flags(options, cores),
+        flags=_flags(options, named, cores),
         volumes=binds,
         host=options.host,
         grpc_port=None if options.port == AUTO else options.port,
@@ -84,7 +87,7 @@ def container_command(options: Options, image: str, cores: int, volumes: Iterabl
     )
 
 
-def _flags(options: Options, cores: int) -> list[str]:
+def _flags(options: Options, named: Collection[str], cores: int) -> list[str]:
     """The given flags, and for those that are not the stack's choices (docker-compose.yml has the reasons)."""
     values: dict[str, object] = {
         "grpc_max_threads": max(64, 16 * cores),
@@ -94,9 +97,9 @@ def _flags(options: Options, cores: int) -> list[str]:
         "enable_profiler": False,
         "tensorflow_session_parallelism": cores,
     }
-    if options.tensorflow_intra_op_parallelism or options.tensorflow_inter_op_parallelism:
+    if {"tensorflow_intra_op_parallelism", "tensorflow_inter_op_parallelism"} & set(named):
         del values["tensorflow_session_parallelism"]
-    values |= {name: getattr(options, name) for name in options.given() if name not in _OURS_TOO}
+    values |= {name: getattr(options, name) for name in sorted(named) if name not in _OURS_TOO}
     values |= {"port": 8500, "rest_api_port": 8501 if options.rest_api_port else 0}
     return [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in values.items()]
 
@@ -110,6 +113,17 @@ def _absolute(options: Options) -> Options:
     if base and "://" not in base:
         changes["model_base_path"] = str(_existing(base, "--model_base_path"))
     return dataclasses.replace(options, **changes)
+
+
+def _own_folder(file: Path, name: str) -> Path:
+    """The folder of a file is mounted, so that a file put in its place is seen; it may not be everybody's."""
+    shared = {Path(path) for path in ("/", "/etc", "/home", "/root", "/tmp", "/usr", "/var")} | {Path.home()}  # noqa: S108
+    if file.parent in shared:
+        raise InvalidArgument(
+            f"Expected the file of --{name} in a folder of its own, because the container gets the whole folder. "
+            f"Received: {str(file)!r}"
+        )
+    return file.parent
 
 
 def _existing(path: str, what: str) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import docker
@@ -16,7 +18,7 @@ _ANSWER_S = 10
 
 
 def connect() -> docker.DockerClient:
-    """A client of the engine that the `docker` command would use: DOCKER_HOST, else the current context's.
+    """A client of the engine at DOCKER_HOST, or else of the current context of the `docker` command.
 
     Raises:
         Unavailable: there is none, it does not answer within 10 s, or it is not ours to use.
@@ -29,6 +31,17 @@ def connect() -> docker.DockerClient:
         raise Unavailable(f"{_reason(host, str(error))} {OFFER}") from error
     engine.api.timeout = 60  # it answers; from here on only work takes time
     return engine
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What goes wrong between us and the engine in this block becomes Unavailable, with the engine's own reason."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise Unavailable(f"The Docker engine refuses: {error.explanation or error}") from error
+    except (docker.errors.DockerException, OSError) as error:  # requests' own errors are OSErrors
+        raise Unavailable(f"The Docker engine at {address()} stopped answering: {error}") from error
 
 
 def address() -> str:

@@ -11,16 +11,18 @@ import argparse
 import json
 import os
 import shutil
+import signal
+import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import docker
-import docker.errors
 
-from modelport.errors import NotFound, Unavailable
+from modelport.errors import NotFound, PermissionDenied, Unavailable
+from modelport.readable import closed_to_others
 from modelport_serving.containers import engine as engines
 from modelport_serving.containers import images
 from modelport_serving.ports import check_free
@@ -29,39 +31,57 @@ FILE = "docker-compose.yml"
 # What can be asked for beside the server, or in its place.
 _BESIDE = {"monitoring": ["prometheus", "grafana"], "tensorboard": ["tensorboard"]}
 _INSTEAD = {"gpu": "serving-gpu", "embedded": "embedded"}
+_GRPC, _REST = 8500, 8501  # inside the container
 
 
 def up_main(argv: Sequence[str]) -> int:
     """`modelport up [monitoring] [tensorboard] [gpu | embedded]`: returns when all of it is healthy."""
     parser = _parser("up", "Bring the stack up: train a first model where there is none, then serve.")
-    parser.add_argument("parts", nargs="*", choices=[*_BESIDE, *_INSTEAD, []], metavar="PART",
-                        help="further parts: " + ", ".join([*_BESIDE, *_INSTEAD]))  # fmt: skip
+    parser.add_argument("parts", nargs="*", metavar="PART", help="further parts: " + ", ".join([*_BESIDE, *_INSTEAD]))
     parser.add_argument("--timeout", type=int, default=300, metavar="SECONDS", help="for all to be healthy (300)")
     options = parser.parse_args(argv)
+    instead = [part for part in options.parts if part in _INSTEAD]
+    if unknown := set(options.parts) - {*_BESIDE, *_INSTEAD}:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join([*_BESIDE, *_INSTEAD])}")
+    if len(instead) > 1:
+        parser.error(f"one server at a time: {' or '.join(instead)}")
     engine = engines.connect()
-    server = next((_INSTEAD[part] for part in options.parts if part in _INSTEAD), "serving")
-    if server == "serving" and engines.is_arm(engine) and not os.environ.get("SERVING_IMAGE"):
-        print("This engine runs arm64, for which tensorflow/serving has no image: our embedded server takes its place.")
-        server = "embedded"
-    services = [server, *(name for part in options.parts for name in _BESIDE.get(part, []))]
-    compose = Compose(options.file, _threads(engines.cores(engine)))
+    with engines.answering():
+        server = _INSTEAD[instead[0]] if instead else "serving"
+        if server == "serving" and engines.is_arm(engine) and not os.environ.get("SERVING_IMAGE"):
+            print("This engine runs arm64, for which tensorflow/serving has no image: our own server takes its place.")
+            server = "embedded"
+        services = [server, *(name for part in options.parts for name in _BESIDE.get(part, []))]
+        compose = Compose(options.file, _threads(engines.cores(engine)))
+        _bring_up(compose, engine, services, options.timeout)
+    ports = {port["target"]: port for port in compose.configuration()["services"][server].get("ports", [])}
+    addresses = {target: f"{port.get('host_ip', 'localhost')}:{port['published']}" for target, port in ports.items()}
+    print(f"gRPC  {addresses[_GRPC]}")
+    print(f"REST  http://{addresses[_REST]}")
+    print(f"Ask   modelport predict digits --image docs/seven.png --server {addresses[_GRPC]}")
+    return 0
+
+
+def _bring_up(compose: Compose, engine: docker.DockerClient, services: Sequence[str], timeout: int) -> None:
+    """Look before anything is changed, then let Compose do it.
+
+    Raises:
+        Unavailable: a port is taken, an image is missing, training failed, or a service is not healthy in time.
+    """
     configured = compose.configuration()["services"]
-    running = compose.containers(engine)
+    running = {name for name, one in compose.containers(engine).items() if one.status == "running"}
+    built = {service["image"] for service in configured.values() if "build" in service}
     for name in services:
         if name not in running:
-            _check_ports(name, configured[name])
-        if "build" not in configured[name] or name == "serving":  # which is built on arm64 only
+            _check_ports(name, configured[name], running)
+        if configured[name]["image"] not in built:
             images.ensure(engine, configured[name]["image"])
+    _check_readable(configured[services[0]])
     # Attached, for its progress is what takes the time of a first start; it does nothing where there are versions.
     if compose.run("up", "--no-log-prefix", "--exit-code-from", "train", "train") != 0:
         raise Unavailable(_reasons(compose.containers(engine), ["train"]))
-    if compose.run("up", "--detach", "--wait", "--wait-timeout", str(options.timeout), *services) != 0:
+    if compose.run("up", "--detach", "--wait", "--wait-timeout", str(timeout), *services) != 0:
         raise Unavailable(_reasons(compose.containers(engine), services))
-    for port in configured[server].get("ports", []):
-        kind = "gRPC  " if port["target"] == 8500 else "REST  http://"
-        print(f"{kind}{port.get('host_ip', 'localhost')}:{port['published']}")
-    print("Ask   modelport predict digits --image docs/seven.png")
-    return 0
 
 
 def down_main(argv: Sequence[str]) -> int:
@@ -110,8 +130,15 @@ class Compose:
         self._environment = {**(environment or {}), **os.environ, "DOCKER_HOST": engines.address()}
 
     def run(self, *arguments: str) -> int:
-        """Run a command of Compose in the foreground; returns its exit code."""
-        return subprocess.run([*self._command, *arguments], env=self._environment, check=False).returncode
+        """Run a command of Compose in the foreground; returns its exit code.
+
+        Ctrl-C is Compose's to answer, which hears it too and stops its containers in order.
+        """
+        before = signal.signal(signal.SIGINT, lambda number, frame: None)
+        try:
+            return subprocess.run([*self._command, *arguments], env=self._environment, check=False).returncode
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def configuration(self) -> dict[str, Any]:
         """The file as Compose understands it, variables filled in."""
@@ -139,7 +166,7 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
 def _compose() -> list[str]:
     """The command of Compose: the docker client's plug-in, or the program beside this Python or on the PATH."""
     if (client := shutil.which("docker")) is not None:
-        probe = subprocess.run([client, "compose", "version"], capture_output=True, timeout=30, check=False)
+        probe = subprocess.run([client, "compose", "version"], capture_output=True, check=False)
         if probe.returncode == 0:
             return [client, "compose"]
     beside = Path(sys.executable).with_name("docker-compose")
@@ -166,18 +193,38 @@ def _threads(cores: int) -> dict[str, str]:
     return {"SERVING_CPUS": str(cores), "SERVING_GRPC_THREADS": str(max(64, 16 * cores))}
 
 
-def _check_ports(service: str, configured: Mapping[str, Any]) -> None:
+def _check_ports(service: str, configured: Mapping[str, Any], running: Collection[str]) -> None:
     """A taken port is told before anything is built, pulled or trained."""
     for port in configured.get("ports", []):
         host, number = port.get("host_ip", "0.0.0.0"), int(port["published"])  # noqa: S104  # what Docker would bind
         try:
             check_free(host, number)
         except Unavailable as error:
+            others = sorted(set(running) & {"serving", *_INSTEAD.values()})
+            way_out = (
+                f"{others[0]!r} of this stack has it: 'modelport down' first."
+                if others
+                else "End the other program, or choose another port by the variables at 'ports' in docker-compose.yml, "
+                "such as SERVING_GRPC_PORT=9500."
+            )
             raise Unavailable(
-                f"Port {number} on {host}, where the stack's {service!r} is to be published, is in use. End the other "
-                "program, or choose another port by the variables at 'ports' in docker-compose.yml, such as "
-                "SERVING_GRPC_PORT=9500."
+                f"Port {number} on {host}, where the stack's {service!r} is to be published, is in use. {way_out}"
             ) from error
+
+
+def _check_readable(configured: Mapping[str, Any]) -> None:
+    """The server is another user than the one whose umask made the checkout."""
+    for volume in configured.get("volumes", []):
+        source = Path(volume.get("source", ""))
+        if volume["target"] == "/config" and source.is_dir():
+            closed = closed_to_others(source) or next(
+                (path for path in source.iterdir() if path.is_file() and not path.stat().st_mode & stat.S_IROTH), None
+            )
+            if closed is not None:
+                raise PermissionDenied(
+                    f"Expected the configuration to be readable by the server's user. Received: {str(closed)!r} is "
+                    f"closed to others: chmod -R o+rX {source}"
+                )
 
 
 def _reasons(containers: Mapping[str, Any], services: Sequence[str]) -> str:
