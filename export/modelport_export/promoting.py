@@ -63,10 +63,10 @@ def promote(
     newest = _newest(model, version, repository)
     deadline = time.monotonic() + timeout
     if server is None:
-        steps = _steps(before, version, label, newest)
-        for step in steps:
-            change_file(path, step)
-        return steps[-1]
+        _refuse_unseen_move(before, version, label)
+        aim = _steps(before, version, label, newest)[-1]
+        change_file(path, aim)
+        return aim
     with Client(server, timeout=timeout) as client:
         states = client.status(model)
         newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
@@ -107,6 +107,16 @@ def _steps(before: ModelConfig, version: int | None, label: str | None, newest: 
     beside = Specific(tuple(sorted({*kept, *before.labels.values(), version})))
     after = Specific(tuple(sorted({*kept, *labels.values()})))
     return [dataclasses.replace(before, policy=beside), dataclasses.replace(before, policy=after, labels=labels)]
+
+
+def _refuse_unseen_move(before: ModelConfig, version: int | None, label: str | None) -> None:
+    """In a file alone, a label can move to a version that is served already only: nobody waits for the others."""
+    served = before.policy.versions if isinstance(before.policy, Specific) else ()
+    if label in before.labels and version not in served and not isinstance(before.policy, All):
+        raise InvalidArgument(
+            f"Expected a server that can be asked whether version {version} is available before {label!r} moves to it: "
+            "TensorFlow Serving would refuse the file. Do not give --file-only."
+        )
 
 
 def _newest(model: str, version: int | None, repository: Path | str | None) -> int | None:

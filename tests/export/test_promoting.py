@@ -126,6 +126,12 @@ def test_a_polling_server_needs_no_call(config, server):
         client.wait_until_available("m", 1, timeout=30)
 
 
+def test_a_label_is_not_moved_blindly(config):
+    assert promote("m", 2, label="stable", config=config).labels == {"stable": 2}
+    with pytest.raises(InvalidArgument, match="Do not give --file-only"):
+        promote("m", 1, label="stable", config=config)
+
+
 def test_what_cannot_be_reloaded(server, config):
     with pytest.raises(NotFound, match=r"\(m\). Received: 'n'"):
         promote("n", 1, config=config)
