@@ -31,6 +31,8 @@ _CHANNEL_OPTIONS = (
 # Names that stand for a list of addresses, and are written so on purpose. Not for a plain `localhost:8500`, which also
 # has two addresses, one of which may be another's.
 _BALANCED = ("dns:", "ipv4:", "ipv6:")
+# In what gRPC itself says of a connection; other words with UNAVAILABLE are the server's own.
+_OF_CONNECTIONS = ("ipv4:", "ipv6:", "unix:", "DNS", "onnect", "ocket", "recvmsg", "GOAWAY", "endpoint")
 _ROUND_ROBIN = (("grpc.lb_policy_name", "round_robin"),)
 
 DEFAULT_PORT = 8500
@@ -108,7 +110,9 @@ class GrpcTransport:
                     f"What answers at {self._target} does not speak gRPC. If that is the REST port, ask "
                     f"http://{self._target} ({details})"
                 )
-            return Unavailable(f"No server answers at {self._target}: {details}")
+            if any(word in details for word in _OF_CONNECTIONS):
+                return Unavailable(f"No server answers at {self._target}: {details}")
+            return Unavailable(f"The server at {self._target} refuses for the moment: {details}")
         if code is grpc.StatusCode.CANCELLED:  # we cancel nothing: what a server does with calls that meet its end
             return Unavailable(f"The connection to {self._target} was closed: {details}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:

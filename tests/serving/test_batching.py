@@ -132,6 +132,7 @@ def test_a_full_queue_refuses(tmp_path, add_version):
         refused = [answer for answer in answers if isinstance(answer, Unavailable)]
         assert refused
         assert "max_enqueued_batches is 2" in refused[0].message
+        assert "refuses for the moment" in refused[0].message
 
 
 def test_a_request_without_rows_is_answered(tmp_path, add_version):

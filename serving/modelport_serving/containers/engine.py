@@ -48,7 +48,7 @@ def address() -> str:
     """Where the engine is looked for."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    context = ContextAPI.get_current_context()
+    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
     return str(context.Host) if context is not None and context.Host else "unix:///var/run/docker.sock"
 
 

@@ -127,7 +127,7 @@ class Compose:
         chosen = [] if file is None and os.environ.get("COMPOSE_FILE") else ["--file", str(_find(file))]
         # All profiles, so that `down`, `logs` and `ps` see whatever was brought up; `up` names its services.
         self._command = [*_compose(), *chosen, "--profile", "*"]
-        self._environment = {**(environment or {}), **os.environ, "DOCKER_HOST": engines.address()}
+        self._environment = {**(environment or {}), **os.environ}
 
     def run(self, *arguments: str) -> int:
         """Run a command of Compose in the foreground; returns its exit code.
