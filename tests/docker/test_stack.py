@@ -107,16 +107,16 @@ def test_the_network_is_cut_and_restored(stack):
     load = in_container(stack, "load", *LOAD, "--server", "serving:8500", "--seconds", "25")
     eventually(lambda: request_count(stack, container) > before + 30)
     stack.docker("network", "disconnect", network, container)
-    time.sleep(0.5)  # what had come in before is answered
     cut = request_count(stack, container)
     time.sleep(7)
-    assert request_count(stack, container) == cut, "requests came through the cut"
+    still = request_count(stack, container)
+    assert still < cut + 30, "requests came through the cut"  # some had come in before, and 200 would have since
     stack.docker("network", "connect", "--alias", "serving", network, container)
     out, err = load.communicate(timeout=120)
     facts = json.loads(out)
     assert facts["failed"] == 0, facts
     assert load.returncode == 0, err
-    assert request_count(stack, container) > cut + 30
+    assert request_count(stack, container) > still + 30
 
 
 @pytest.fixture
