@@ -9,8 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import text_format
-
 from modelport.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -19,7 +17,6 @@ from modelport.errors import (
     NotFound,
     Unavailable,
 )
-from modelport.serverconfig import ServerConfig, format_models
 from modelport.wire import messages
 from modelport_client import explain
 from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
@@ -29,6 +26,8 @@ from modelport_client.transport import Transport
 
 if TYPE_CHECKING:
     import grpc
+
+    from modelport.serverconfig import ServerConfig
 
 DEFAULT_TIMEOUT_S = 10.0
 _POLL_S = 0.1
@@ -160,6 +159,10 @@ class Client:
             InvalidArgument, FailedPrecondition: the server refuses the configuration; it keeps the old one.
             Unimplemented: over REST, which has no such call.
         """
+        from google.protobuf import text_format  # of no use to a client that only predicts
+
+        from modelport.serverconfig import format_models
+
         request = messages.ReloadConfigRequest()
         text_format.Parse(format_models(config), request.config, descriptor_pool=messages.POOL)
         self._retries.call(partial(self._transport.reload, request), timeout or self.timeout)

@@ -75,6 +75,14 @@ class Podman:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self._execute("podman", *arguments, check=check)
 
+    def throw_away(self) -> None:
+        """Remove the storage; for a moment what cleans up after the pod may still write its events there."""
+        for _ in range(20):
+            if self.run("system", "reset", "--force", check=False).returncode == 0:
+                return
+            time.sleep(0.5)
+        self.run("system", "reset", "--force")
+
     def _execute(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, timeout=120, check=False
@@ -94,7 +102,7 @@ def podman(request, tmp_path) -> Iterator[Podman]:
         )
     yield ready
     if request.param == STANDIN:
-        ready.run("system", "reset", "--force")
+        ready.throw_away()
 
 
 def playable(deployment: dict, podman: Podman, repository: Path) -> dict:
