@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PEER := tensorflow-serving-api==2.21.0
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 600
+# What `make test-docker` runs.
+DOCKER_TESTS ?= tests/docker
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-docker check bench format fuzz protos lock clean
@@ -30,7 +32,7 @@ test: setup ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
 
 test-docker: setup ## our image, the stack and the swarm on a Docker engine, used and broken; skips where there is none
-	@$(BIN)/python -m pytest tests/docker
+	@$(BIN)/python -m pytest $(DOCKER_TESTS)
 
 check: setup ## formatter, linter, types
 	@$(BIN)/ruff format --check .
