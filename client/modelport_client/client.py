@@ -153,7 +153,8 @@ class Client:
     def reload(self, config: ServerConfig, *, timeout: float | None = None) -> None:
         """Give the server a new list of models, in the place of the one that it has; gRPC only.
 
-        Returns when the models' new versions have been asked for and, on TensorFlow Serving, are there.
+        Returns when each model that the server did not have yet has a version that is available or given up. What
+        changes for the others comes when the server next looks at their folders: `wait_until_available` waits for it.
 
         Raises:
             InvalidArgument, FailedPrecondition: the server refuses the configuration; it keeps the old one.

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 from ports import free_port
 
+from modelport_serving.containers.images import SERVING
+
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = Path(sys.executable).with_name("docker-compose")
-SERVING = "tensorflow/serving:2.21.0"
 JOBS = "modelport:0.1.0"
 STANDIN = "the stack on the stand-in (the embedded server behind the real image's name)"
 _KEPT = ("PATH", "HOME")

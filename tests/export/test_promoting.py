@@ -17,7 +17,7 @@ X = {"x": np.zeros(1, np.float32)}
 
 @pytest.fixture
 def config(tmp_path, add_version):
-    """The configuration of a repository with three versions of `m`, the third of which does not load."""
+    """The configuration of a repository with two versions of `m`."""
     for number in (1, 2):
         add_version(tmp_path / "models/m", number, "affine-2")
     path = tmp_path / "models.config"

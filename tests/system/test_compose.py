@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from modelport_serving.containers import images
+
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 
@@ -34,7 +36,9 @@ def test_compose_accepts_the_file():
 
 
 def test_the_server_matches_our_tensorflow():
-    tag = config()["services"]["serving"]["image"].partition(":")[2]
+    image = config()["services"]["serving"]["image"]
+    assert image == images.SERVING
+    tag = image.partition(":")[2]
     constraints = (ROOT / "constraints.txt").read_text()
     pins = re.findall(r"^tensorflow(|_cpu)==(\S+)$", constraints, re.MULTILINE)  # for arm64 and for amd64
     assert pins == [("", tag), ("_cpu", tag)]

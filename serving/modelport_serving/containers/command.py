@@ -117,7 +117,7 @@ def _absolute(options: Options) -> Options:
 
 def _own_folder(file: Path, name: str) -> Path:
     """The folder of a file is mounted, so that a file put in its place is seen; it may not be everybody's."""
-    shared = {Path(path) for path in ("/", "/etc", "/home", "/root", "/tmp", "/usr", "/var")} | {Path.home()}  # noqa: S108
+    shared = {Path(path) for path in ("/", "/etc", "/home", "/root", "/tmp", "/usr", "/var")} | {Path.home()}  # noqa: S108  # names only
     if file.parent in shared:
         raise InvalidArgument(
             f"Expected the file of --{name} in a folder of its own, because the container gets the whole folder. "
