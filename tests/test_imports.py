@@ -25,7 +25,19 @@ ALLOWED = {
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
     {"options", "states", "flags", "prometheus", "batching", "operations"},
-    {"policy", "ports", "session", "source", "http_protocol", "warmup", "grpc_extras", "metrics", "tls", "joining"},
+    {
+        "policy",
+        "ports",
+        "session",
+        "source",
+        "http_protocol",
+        "unary_calls",
+        "warmup",
+        "grpc_extras",
+        "metrics",
+        "tls",
+        "joining",
+    },
     {"servable", "settings", "calls"},
     {"manager"},
     {"core", "lanes"},

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 
 from modelport.errors import Code, Internal, ModelportError, PermissionDenied
@@ -28,8 +27,8 @@ from modelport_serving.example_inference import (
 from modelport_serving.execution import Execution
 from modelport_serving.metrics import Metrics
 from modelport_serving.servable import Servable
+from modelport_serving.unary_calls import Handler, UnaryCall
 
-_STATUS = {status.value[0]: status for status in grpc.StatusCode}
 _MAX_TEXT = 1024  # bytes of an error text, as in the real server
 
 M = TypeVar("M", bound=Message)
@@ -39,19 +38,14 @@ _COUNTED = ("Predict", "Classify", "Regress")  # by the real server's metrics; t
 _REQUEST_ID = "x-request-id"
 
 
-def status_of(code: Code) -> grpc.StatusCode:
-    """gRPC's status of a canonical code."""
-    return _STATUS[int(code)]
-
-
 def shorten(message: str) -> str:
     """Cut an error text as the real server does before it goes over gRPC."""
     data = message.encode(errors="replace")
     return message if len(data) <= _MAX_TEXT else data[:_MAX_TEXT].decode(errors="ignore") + "...TRUNCATED"
 
 
-class GrpcApi(grpc.GenericRpcHandler):
-    """Both services, for a `grpc.aio` server. An RPC that is not here answers UNIMPLEMENTED by itself.
+class GrpcApi:
+    """Both services.
 
     Args:
         core: gives handles and states.
@@ -60,6 +54,9 @@ class GrpcApi(grpc.GenericRpcHandler):
         calls: admits requests and sees them off.
         metrics: told of MultiInference's examples.
         reloads: whether HandleReloadConfigRequest is answered.
+
+    Attributes:
+        handlers: method path → what answers its calls.
     """
 
     def __init__(
@@ -89,11 +86,7 @@ class GrpcApi(grpc.GenericRpcHandler):
         }
         # Reloads wait for models, one after the other, and never on the event loop.
         self._reloads = ThreadPoolExecutor(1, "reload")
-        self._handlers = {METHODS[name].path: self._handler(name, endpoint) for name, endpoint in endpoints.items()}
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Find the handler of a path; called by gRPC."""
-        return self._handlers.get(handler_call_details.method)
+        self.handlers = {METHODS[name].path: self._handler(name, endpoint) for name, endpoint in endpoints.items()}
 
     async def _predict(self, request: messages.PredictRequest, call: Call) -> Message:
         spec = dataplane.spec_of(request)
@@ -161,18 +154,19 @@ class GrpcApi(grpc.GenericRpcHandler):
         work = asyncio.get_running_loop().run_in_executor(self._reloads, dataplane.reload_config, self._core, request)
         return await work
 
-    def _handler(self, name: str, endpoint: Endpoint) -> grpc.RpcMethodHandler:
-        """Parse, call, serialise; not by gRPC's own deserialiser, so that malformed bytes are answered in our words."""
+    def _handler(self, name: str, endpoint: Endpoint) -> Handler:
+        """Parse, call, serialise, answer."""
         parse, path, calls = METHODS[name].request.FromString, METHODS[name].path, self._calls
         counted = name in _COUNTED
 
-        async def answer(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            left = context.time_remaining()
+        async def answer(received: UnaryCall) -> None:
+            data = received.data or b""
+            left = received.seconds_left()
             call = Call(name, "GRPC", path, counted=counted, bytes_in=len(data))
             if left is not None:
                 call.deadline = call.begin + left
             if calls.logged:
-                _identify(call, context)
+                _identify(call, received)
             code, text, body = Code.CANCELLED, "", b""
             try:
                 calls.begin(call)
@@ -188,16 +182,12 @@ class GrpcApi(grpc.GenericRpcHandler):
                 code, text = Code.INTERNAL, calls.broken(call, error)
             finally:  # also when the client is gone
                 calls.end(call, code, text, len(body))
-            if code is not Code.OK:
-                await context.abort(status_of(code), shorten(text))
-            return body
+            received.answer(code, shorten(text), body, ((_REQUEST_ID, call.request_id),) if calls.logged else ())
 
-        return grpc.unary_unary_rpc_method_handler(answer)
+        return answer
 
 
-def _identify(call: Call, context: grpc.aio.ServicerContext) -> None:
+def _identify(call: Call, received: UnaryCall) -> None:
     """Note who asks, and the id that the request came with; it is sent back."""
-    call.peer = context.peer()
-    sent = dict(context.invocation_metadata() or ())
-    call.request_id = str(sent.get(_REQUEST_ID, "")) or new_request_id()
-    context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
+    call.peer = received.peer
+    call.request_id = str(received.metadata.get(_REQUEST_ID, "")) or new_request_id()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from modelport.dtypes import DTYPES, Layout
@@ -17,6 +18,7 @@ from modelport.wire.services import MODEL_SERVICE, PREDICTION_SERVICE
 
 # The names that the real server registers: short ones, and the server as a whole.
 _HEALTHY = ("", "ModelService", "PredictionService")
+_HEALTH_THREADS = 2
 _Field = descriptor_pb2.FieldDescriptorProto
 # How the packed fields, which our own descriptors call bytes, are declared in TensorFlow's.
 _OFFICIAL_TYPES = {
@@ -35,25 +37,36 @@ assert set(_OFFICIAL_TYPES) == {d.field for d in DTYPES if d.layout not in (Layo
 
 
 class Health(HealthServicer):
-    """The library's service, with the real server's words for a name that is not known."""
+    """The library's service, with the real server's words for a name that is not known.
 
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802, D102  # gRPC's own name
-        if request.service not in self._server_status:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
-        return await super().Check(request, context)
+    Its methods have threads of their own, because the server's may all be held by clients of reflection.
+    """
+
+    def __init__(self) -> None:
+        threads = ThreadPoolExecutor(_HEALTH_THREADS, "health")
+        super().__init__(experimental_non_blocking=True, experimental_thread_pool=threads)
+        library_check = super().Check
+
+        def check(request: Any, context: grpc.ServicerContext) -> Any:
+            if request.service not in self._server_status:
+                context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
+            return library_check(request, context)
+
+        check.experimental_thread_pool = threads  # type: ignore[attr-defined]  # where gRPC looks for it
+        self.Check = check  # an attribute, because methods can have none of their own
 
 
-async def add_health(server: Any) -> Health:
-    """Add grpc.health.v1 to a `grpc.aio` server, SERVING for the names that the real server knows."""
+def add_health(server: grpc.Server) -> Health:
+    """Add grpc.health.v1 to a server, SERVING for the names that the real server knows."""
     servicer = Health()
     for name in _HEALTHY:
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     return servicer
 
 
-def add_reflection(server: Any) -> None:
-    """Add server reflection to a `grpc.aio` server, with the API's messages as TensorFlow declares them."""
+def add_reflection(server: grpc.Server) -> None:
+    """Add server reflection to a server, with the API's messages as TensorFlow declares them."""
     names = (PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=official_pool())
 

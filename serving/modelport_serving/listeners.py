@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
@@ -20,9 +21,12 @@ from modelport_serving.metrics import Metrics
 from modelport_serving.options import AUTO
 from modelport_serving.ports import taken
 from modelport_serving.settings import Settings
+from modelport_serving.unary_calls import UnaryCalls
 
 _LOOK_S = 0.02  # between two looks at what is still under way
 _STREAMS_S = 0.2
+_END_S = 5.0  # for the core to let go of its calls
+_STREAMS = 16  # of reflection, which hold a thread each
 
 
 class Listeners:
@@ -41,7 +45,8 @@ class Listeners:
         self._rules = rules
         self._calls = calls
         self._metrics = metrics
-        self._grpc: grpc.aio.Server | None = None
+        self._grpc: grpc.Server | None = None
+        self._unary: UnaryCalls | None = None
         self._health: Health | None = None
         self._http: asyncio.Server | None = None
         self._connections: set[HttpProtocol] = set()
@@ -54,15 +59,16 @@ class Listeners:
             Unavailable: one is taken.
         """
         options = self._settings.options
-        server = self._grpc = grpc.aio.server(options=_grpc_options(options.grpc_channel_arguments))
+        streams = ThreadPoolExecutor(_STREAMS, "grpc-stream")
+        server = self._grpc = grpc.server(streams, options=_grpc_options(options.grpc_channel_arguments))
         api = GrpcApi(
             self._core, self._execution, self._rules, self._calls, self._metrics, reloads=options.enable_reload
         )
-        server.add_generic_rpc_handlers((api,))
+        self._unary = UnaryCalls(server, api.handlers, asyncio.get_running_loop())
         if options.enable_reflection:
             add_reflection(server)
         if options.enable_grpc_healthcheck_service:
-            self._health = await add_health(server)
+            self._health = add_health(server)
         if options.port:
             wanted = 0 if options.port == AUTO else options.port
             try:
@@ -74,7 +80,8 @@ class Listeners:
                 self._listen(server, f"unix:{options.grpc_socket_path}")
             except RuntimeError as error:
                 raise Unavailable(f"Cannot listen on the unix socket {options.grpc_socket_path!r}: {error}") from error
-        await server.start()
+        server.start()
+        self._unary.start()
         if options.rest_api_port:
             await self._open_rest()
 
@@ -83,7 +90,7 @@ class Listeners:
         deadline = time.monotonic() + self._settings.options.grace_seconds
         self._calls.draining = True
         if self._health is not None:
-            await self._health.enter_graceful_shutdown()
+            self._health.enter_graceful_shutdown()
         while self._calls.under_way and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_S)
         if self._http is not None:
@@ -92,7 +99,9 @@ class Listeners:
             connection.drain()
         if self._grpc is not None:
             # What is still open now are streams, of health watches and reflection, that nobody has to wait for.
-            await self._grpc.stop(min(max(deadline - time.monotonic(), 0.0), _STREAMS_S))
+            stopped = self._grpc.stop(min(max(deadline - time.monotonic(), 0.0), _STREAMS_S))
+            if await asyncio.to_thread(stopped.wait, _END_S) and self._unary is not None:
+                self._unary.close()
         while self._connections and self._calls.under_way and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_S)
         for connection in list(self._connections):
@@ -100,7 +109,7 @@ class Listeners:
         self._execution.abandon()
         await asyncio.sleep(0)  # lets the loop close what was aborted, and answer what was abandoned
 
-    def _listen(self, server: grpc.aio.Server, address: str) -> int:
+    def _listen(self, server: grpc.Server, address: str) -> int:
         ssl = self._settings.ssl
         port: int
         if ssl is None:

@@ -1,0 +1,204 @@
+"""Unary calls, from gRPC's C core to the event loop and back.
+
+`grpc.server` opens the ports, ends TLS, serves streams and refuses unknown methods. The methods of the API are
+registered with the same core, but on a completion queue of our own, because the layers that gRPC for Python puts above
+its core cost more than all the rest of a request (`benchmarks/echo.py`). The core's Python face, `cygrpc`, is private,
+and what `grpc.server` itself is written on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import grpc
+from grpc._cython import cygrpc
+
+from modelport.errors import Code
+
+_AHEAD = 16  # calls of each method that the core may hand out before it is asked for more
+_LOOK_S = 0.05
+_NOW = 0.0
+_ENDLESS_S = 1e9  # the core's clock ends later, and more is not to be told from no deadline
+_NO_FLAGS = 0
+
+
+class UnaryCall:
+    """One call under way.
+
+    Attributes:
+        method: its path.
+        data: the request's bytes; None when the client sent none, or is gone.
+        task: what answers it.
+        is_answered: whether an answer is on its way.
+        is_watched: whether the core will tell when the client is gone.
+    """
+
+    __slots__ = ("_event", "data", "is_answered", "is_watched", "method", "task")
+
+    def __init__(self, method: str, event: Any) -> None:
+        self.method = method
+        self.data: bytes | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_answered = self.is_watched = False
+        self._event = event
+
+    @property
+    def peer(self) -> str:
+        """The client's address, as gRPC writes it."""
+        return str(self._event.call.peer().decode())
+
+    @property
+    def metadata(self) -> dict[str, str | bytes]:
+        """What came with the request, by lower-case name."""
+        return dict(self._event.invocation_metadata)
+
+    def seconds_left(self) -> float | None:
+        """Until the client's deadline; None where it set none."""
+        left: float = self._event.call_details.deadline - time.time()  # the core counts by the wall clock
+        return max(left, 0.0) if left < _ENDLESS_S else None
+
+    def receive(self) -> None:
+        """Ask the core for the request's bytes."""
+        self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self)
+
+    def watch(self) -> None:
+        """Ask the core to tell when the call is over, for whatever reason."""
+        self.is_watched = True
+        self._start((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), _Over(self))
+
+    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str]] = ()) -> None:
+        """Send the answer and end the call; nothing happens where the client is gone.
+
+        Args:
+            code: its status; the body is sent with OK alone.
+            text: of an error.
+            body: the serialised message.
+            trailing: metadata.
+        """
+        self.is_answered = True
+        operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
+        if code is Code.OK:
+            operations.append(cygrpc.SendMessageOperation(body, _NO_FLAGS))
+        operations.append(cygrpc.SendStatusFromServerOperation(tuple(trailing), int(code), text.encode(), _NO_FLAGS))
+        if not self.is_watched:  # the core wants to be asked once for every call
+            operations.append(cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
+        self._start(operations, None)
+
+    def _start(self, operations: Sequence[Any], tag: object) -> None:
+        self._event.call.start_server_batch(operations, tag)
+
+
+class _Over:
+    """Tag of the event that says that a call is over."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: UnaryCall) -> None:
+        self.call = call
+
+
+Handler = Callable[[UnaryCall], Coroutine[Any, Any, None]]
+
+
+class UnaryCalls:
+    """Takes the calls of some methods from a server's core, and starts a task on the event loop for each.
+
+    A call that is still under way after a moment is watched: its task is cancelled when the client goes.
+
+    Args:
+        server: not started yet.
+        handlers: path → what answers its calls, by `UnaryCall.answer` and in any case.
+        loop: runs the handlers.
+    """
+
+    def __init__(self, server: grpc.Server, handlers: Mapping[str, Handler], loop: asyncio.AbstractEventLoop) -> None:
+        self._core = server._state.server
+        self._handlers = handlers
+        self._loop = loop
+        self._queue = cygrpc.CompletionQueue()
+        self._core.register_completion_queue(self._queue)
+        for path in handlers:
+            self._core.register_method(path)
+        self._under_way: set[UnaryCall] = set()
+        self._look_due = False
+        self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
+
+    def start(self) -> None:
+        """Begin, once the server is started."""
+        for path in self._handlers:
+            for _ in range(_AHEAD):
+                self._ask(path)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, once the server has stopped."""
+        if self._thread.ident is not None:
+            self._queue.shutdown()
+            self._thread.join()
+
+    def _ask(self, path: str) -> None:
+        with contextlib.suppress(ValueError):  # the server is being stopped
+            self._core.request_registered_call(self._queue, self._queue, path, path)
+
+    def _serve(self) -> None:
+        """Wait for events, and hand what came at a time to the event loop at a time: each hand-over wakes it."""
+        kinds = cygrpc.CompletionType
+        while True:
+            begun: list[UnaryCall] = []
+            over: list[UnaryCall] = []
+            event = self._queue.poll()
+            while event.completion_type != kinds.queue_timeout:
+                if event.completion_type == kinds.queue_shutdown:
+                    return
+                tag = event.tag
+                if isinstance(tag, str):
+                    self._accept(tag, event)
+                elif isinstance(tag, UnaryCall):
+                    tag.data = event.batch_operations[0].message()
+                    begun.append(tag)
+                elif isinstance(tag, _Over):
+                    over.append(tag.call)
+                event = self._queue.poll(deadline=_NOW)
+            if begun or over:
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                    self._loop.call_soon_threadsafe(self._take, begun, over)
+
+    def _accept(self, path: str, event: Any) -> None:
+        if event.success:
+            UnaryCall(path, event).receive()
+            self._ask(path)
+
+    def _take(self, begun: Sequence[UnaryCall], over: Sequence[UnaryCall]) -> None:
+        for call in begun:
+            if call.data is None:
+                call.answer(Code.UNIMPLEMENTED, f"{call.method} requires exactly one request message.", b"")
+            else:
+                self._under_way.add(call)
+                call.task = self._loop.create_task(self._answer(call))
+        for call in over:
+            if call.task is not None and not call.is_answered:
+                call.task.cancel()
+        if self._under_way and not self._look_due:
+            self._look_due = True
+            self._loop.call_later(_LOOK_S, self._look)
+
+    async def _answer(self, call: UnaryCall) -> None:
+        try:
+            await self._handlers[call.method](call)
+        finally:
+            self._under_way.discard(call)
+
+    def _look(self) -> None:
+        """Watch what is under way: most calls are answered sooner than it would pay."""
+        self._look_due = False
+        for call in self._under_way:
+            if not call.is_watched:
+                call.watch()
+        if self._under_way:
+            self._look_due = True
+            self._loop.call_later(_LOOK_S, self._look)
