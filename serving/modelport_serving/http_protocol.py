@@ -182,7 +182,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._body_bytes > self._max_body_bytes:
             self._refuse_body()
         else:
-            self._body += body
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -192,7 +192,7 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             self._headers,
-            bytes(self._body),
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
             self._peer,
         )
         self._line_up(request, self._parser.should_keep_alive())
@@ -202,7 +202,7 @@ class HttpProtocol(asyncio.Protocol):
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._body = bytearray()
+        self._body: list[bytes] = []
         self._in_head = True
         self._body_bytes = 0
         self._header_bytes = 0

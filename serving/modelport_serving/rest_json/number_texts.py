@@ -8,6 +8,7 @@ and handed over. Measured on 32 rows of 1000 probabilities: 1.5 ms, against 17 m
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -46,19 +47,20 @@ def compact(array: Array) -> bytes:
 
 def float_texts(values: Sequence[float]) -> list[bytes]:
     """The texts of float32 values, which are given as the doubles of the same value."""
-    return _texts(values, np.float32, b"%.9g")
+    return _texts(values, "f", b"%.9g")
 
 
 def double_texts(values: Sequence[float]) -> list[bytes]:
     """The texts of float64 values."""
-    return _texts(values, np.float64, b"%.17g")
+    return _texts(values, "d", b"%.17g")
 
 
-def _texts(values: Sequence[float], dtype: type[np.floating[Any]], long: bytes) -> list[bytes]:
+def _texts(values: Sequence[float], kind: str, long: bytes) -> list[bytes]:
     texts = (b"%.6g " * len(values) % tuple(values)).split()
-    same = np.array([float(text) for text in texts]).astype(dtype) == np.array(values)
-    for index in np.flatnonzero(~same).tolist():
-        texts[index] = long % values[index]
+    numbers = struct.Struct(f"{len(values)}{kind}")
+    for index, read in enumerate(numbers.unpack(numbers.pack(*map(float, texts)))):  # as the type narrows them
+        if read != values[index]:
+            texts[index] = long % values[index]
     return [text if b"." in text or b"e" in text else _WORDS.get(text) or text + b".0" for text in texts]
 
 

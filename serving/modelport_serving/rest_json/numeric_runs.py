@@ -31,14 +31,18 @@ DEEPEST = MAX_RANK + 3
 _INEXACT_DOUBLE = re.compile(rb"[0-9.]{17}|[eE]")
 # RapidJSON refuses large exponents even where the digits before them are zeros.
 _LARGE_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
+_1 = np.uint64(1)
+_ZERO = 2**64 - 1
 # For magnitudes in between, RapidJSON's error is a few units in the last place; beyond 2**64 it grows with the digits.
-_SMALLEST, _LARGEST = 1.2e-38, 2.0**64
+_SMALLEST_BITS, _LARGEST_BITS = (int(np.float64(bound).view(np.uint64) << _1) for bound in (1.2e-38, 2.0**64))
 # A double this near (in units in the last place) to the middle between two floats may narrow to either of them.
-_DROPPED_BITS = 2**29 - 1
-_MIDDLE, _NEAR = 2**28, 64
+_NEAR = 64
+_DROPPED, _NEAR_MIDDLE = np.uint64(2**29 - 1), np.uint64(2**28 - _NEAR)
+_largest, _smallest = np.maximum.reduce, np.minimum.reduce
 
 
 _BEGINNING = 64  # bytes in which the brackets of the first row are, if nobody indents by more
+_SPARSE = 256  # bytes from bracket to bracket from which on looking for each is the quicker count
 _LONG = 4096  # bytes of text from which on simdjson is the quicker one
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
 _BUFFERS = {"i": np.dtype(np.int64), "u": np.dtype(np.uint64), "d": np.dtype(np.float64)}
@@ -63,10 +67,12 @@ def take(body: bytes, start: int) -> Run | None:
     brace = body.find(b"}", start, quote if quote >= 0 else len(body))
     stop = brace if brace >= 0 else quote if quote >= 0 else len(body)
     text = body[start : body.rfind(b"]", start, stop) + 1]
-    if b"t" in text or b"f" in text or b"n" in text:  # true, false, null
-        return None
     try:
-        return Run(text, _long(text) if len(text) >= _LONG else orjson.loads(text))
+        if len(text) >= _LONG:
+            return Run(text, _long(text))
+        if b"t" in text or b"f" in text or b"n" in text:  # true, false, null
+            return None
+        return Run(text, orjson.loads(text))
     except (TypeError, ValueError, RuntimeError):  # orjson's errors are of the second, simdjson's of each kind
         return None
 
@@ -109,9 +115,10 @@ def _long(text: bytes) -> Array:
         _threads.parser = simdjson.Parser()  # with buffers of some megabytes that are worth keeping
     values = _threads.parser.parse(text)
     try:
-        for kind, dtype in _BUFFERS.items():
+        kinds = ["d"] if b"." in text[:_BEGINNING] else list(_BUFFERS)
+        for kind in kinds:
             try:
-                flat = np.frombuffer(values.as_buffer(of_type=kind), dtype)
+                flat = np.frombuffer(values.as_buffer(of_type=kind), _BUFFERS[kind])
                 break
             except (TypeError, ValueError):  # a literal that the type does not take; the last takes all numbers
                 if kind == "d":
@@ -125,10 +132,20 @@ def _long(text: bytes) -> Array:
 def _row_shape(values: Any, text: bytes) -> tuple[int, ...] | None:
     """The shape of rows of numbers, which need no look at each comma; None for whatever is nested otherwise."""
     rows = len(values)
-    if text[:_BEGINNING].count(b"[") != 2 or np.count_nonzero(np.frombuffer(text, np.uint8) == ord("[")) != rows + 1:
+    if text[:_BEGINNING].count(b"[") != 2 or _brackets(text, rows + 1) != rows + 1:
         return None
     sizes = {len(row) for row in values}  # one bracket a row: every element of the outer array is one
     return (rows, sizes.pop()) if len(sizes) == 1 else None
+
+
+def _brackets(text: bytes, expected: int) -> int:
+    """How many opening brackets are in a text; of those beyond the expected ones only the first may be counted."""
+    if expected * _SPARSE > len(text):
+        return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("[")))
+    count = position = 0
+    while count <= expected and (position := text.find(b"[", position) + 1):
+        count += 1
+    return count
 
 
 def _shape(marks: bytes) -> tuple[int, ...]:
@@ -169,13 +186,14 @@ def _integers(array: Array, name: str) -> Array | None:
 def _floats(array: Array, runs: Sequence[Run]) -> Array | None:
     if array.dtype != np.float64:
         return array.astype(np.float64).astype(np.float32)
-    magnitudes = np.abs(array)
-    if magnitudes.max() >= _LARGEST or bool(((magnitudes < _SMALLEST) & (magnitudes != 0)).any()):
+    bits = array.view(np.uint64)
+    magnitudes = bits << _1  # in the order of the values, without their signs
+    behind_zero = magnitudes - _1  # zeros come last
+    if _largest(magnitudes, None) >= _LARGEST_BITS or _smallest(behind_zero, None) < _SMALLEST_BITS:
         return None
-    if not array.all() and any(map(_has_large_exponent, runs)):
+    if _largest(behind_zero, None) == _ZERO and any(map(_has_large_exponent, runs)):
         return None
-    dropped = array.view(np.uint64) & np.uint64(_DROPPED_BITS)
-    if bool((dropped - np.uint64(_MIDDLE - _NEAR) <= np.uint64(2 * _NEAR)).any()) and not _all_exact(runs):
+    if _smallest((bits & _DROPPED) - _NEAR_MIDDLE, None) <= 2 * _NEAR and not _all_exact(runs):
         return None
     return array.astype(np.float32)
 
