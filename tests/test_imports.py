@@ -24,7 +24,8 @@ ALLOWED = {
 }
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
-    {"options", "states", "flags", "prometheus", "batching", "operations"},
+    {"lean_tensorflow", "options", "states", "flags", "prometheus", "batching"},
+    {"operations"},
     {
         "policy",
         "ports",
@@ -37,9 +38,10 @@ SERVING_FLOORS = [
         "metrics",
         "tls",
         "joining",
+        "json_reader",
     },
     {"servable", "settings", "calls"},
-    {"manager"},
+    {"manager", "json_readers"},
     {"core", "lanes"},
     {"execution"},
     {"dataplane", "example_inference"},
@@ -93,6 +95,7 @@ def test_the_server_is_built_in_floors():
         "modelport_client.grpc_transport",
         "modelport_client.rest_transport",
         "modelport_serving",
+        "modelport_serving.json_reader",
         "modelport_serving.containers.serve",
         "modelport_serving.containers.stack",
         "modelport_export",
@@ -108,10 +111,26 @@ def test_no_tensorflow_comes_along(module):
     assert result.returncode == 0, result.stderr
 
 
-def test_tensorflow_is_imported_in_few_files_of_the_server():
+def test_tensorflow_is_imported_in_one_file_of_the_server():
     files = {
         path.name
         for path in PACKAGES["modelport_serving"].rglob("*.py")
         if any(name.split(".")[0] == "tensorflow" for name in imported(path))
     }
-    assert files == {"session.py", "operations.py", "warmup.py"}
+    assert files == {"lean_tensorflow.py"}
+
+
+def test_the_server_brings_no_keras_and_keeps_it_from_nobody():
+    code = """
+import sys, modelport_serving.session, modelport_serving.server
+heavy = {"keras", "sklearn", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+import tensorflow as tf
+lazily = tf.keras.layers.Dense
+from tensorflow.keras import layers
+import keras
+assert keras.layers.Dense is layers.Dense is lazily
+keras.Sequential([keras.Input((2,)), layers.Dense(1)]).predict(tf.constant([[0.0, 1.0]]), verbose=0)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr

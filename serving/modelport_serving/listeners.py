@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -22,6 +23,9 @@ from modelport_serving.options import AUTO
 from modelport_serving.ports import taken
 from modelport_serving.settings import Settings
 from modelport_serving.unary_calls import UnaryCalls
+
+if TYPE_CHECKING:
+    from modelport_serving.json_readers import JsonReaders
 
 _LOOK_S = 0.02  # between two looks at what is still under way
 _STREAMS_S = 0.2
@@ -49,6 +53,7 @@ class Listeners:
         self._unary: UnaryCalls | None = None
         self._health: Health | None = None
         self._http: asyncio.Server | None = None
+        self._json_readers: JsonReaders | None = None
         self._connections: set[HttpProtocol] = set()
         self.grpc_port = self.rest_port = 0
 
@@ -106,6 +111,8 @@ class Listeners:
             await asyncio.sleep(_LOOK_S)
         for connection in list(self._connections):
             connection.abort()
+        if self._json_readers is not None:
+            self._json_readers.stop()
         self._execution.abandon()
         await asyncio.sleep(0)  # lets the loop close what was aborted, and answer what was abandoned
 
@@ -119,7 +126,9 @@ class Listeners:
         return port
 
     async def _open_rest(self) -> None:
-        from modelport_serving.rest_api import Limits, RestApi  # JSON is not needed by a server that speaks gRPC only
+        # JSON is not needed by a server that speaks gRPC only.
+        from modelport_serving.json_readers import JsonReaders, usual_count
+        from modelport_serving.rest_api import QUICKLY_READ, Limits, RestApi
 
         options = self._settings.options
         limits = Limits(
@@ -128,6 +137,8 @@ class Listeners:
             max_inflate_ratio=options.rest_api_max_inflate_ratio,
             max_depth=options.rest_api_max_json_depth,
         )
+        count = usual_count() if options.rest_api_readers < 0 else options.rest_api_readers
+        self._json_readers = JsonReaders(count, limits.max_depth, QUICKLY_READ)
         api = RestApi(
             self._core,
             self._execution,
@@ -135,6 +146,7 @@ class Listeners:
             self._rules,
             self._calls,
             self._metrics,
+            self._json_readers,
             metrics_path=self._settings.metrics_path,
             cors=options.rest_api_enable_cors_support,
         )

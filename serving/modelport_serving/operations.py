@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tensorflow.python.framework import op_def_registry, tensor_util
+from modelport_serving.lean_tensorflow import op_def_registry, tensor_util
 
 # Stateful for TensorFlow, because they touch a resource or call a function, but they only read.
 _HARMLESS = frozenset(

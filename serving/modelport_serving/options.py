@@ -48,6 +48,9 @@ class Options:
     grpc_socket_path: str = flag("", "unix socket for gRPC, beside or instead of the port")
     rest_api_port: int = flag(0, "REST port; 0: none, auto: any free one")
     rest_api_timeout_in_ms: int = flag(30000, "limit of one REST inference; 0 or less: none")
+    rest_api_readers: int = flag(
+        -1, "processes that read long REST bodies; 0: none, -1: one fewer than cores, at most 4", ours=True
+    )
     rest_api_enable_cors_support: bool = flag(False, "add the CORS headers to every REST answer")
     ssl_config_file: str = flag("", "text SSLConfig; both ports then speak TLS only")
     grpc_channel_arguments: str = flag("", "k=v,k=v for the gRPC server; integers where v is one")

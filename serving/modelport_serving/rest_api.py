@@ -28,6 +28,7 @@ from modelport_serving.dataplane import Array, Rules, Run
 from modelport_serving.example_inference import plan_classify, plan_regress
 from modelport_serving.execution import Execution, Overloaded
 from modelport_serving.http_protocol import Request, Response, html_page
+from modelport_serving.json_readers import SHORTEST, JsonReaders, Read
 from modelport_serving.metrics import CONTENT_TYPE, Metrics
 from modelport_serving.servable import Servable
 
@@ -68,7 +69,7 @@ _INT64_DIGITS = 19
 
 
 _LIVE, _READY = "/v1/health/live", "/v1/health/ready"
-_QUICKLY_READ = 10_000  # values, read one by one in about ten milliseconds
+QUICKLY_READ = 10_000  # values, read one by one in about ten milliseconds
 _PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
 _RETRY_AFTER = {"Retry-After": "1"}
 
@@ -97,6 +98,7 @@ class RestApi:
         rules: what the flags say about requests.
         calls: admits requests and sees them off.
         metrics: the page at `metrics_path`.
+        json_readers: processes that read long bodies.
         metrics_path: where Prometheus finds it; "" for nowhere.
         cors: add the CORS headers to every answer under /v1/.
     """
@@ -109,6 +111,7 @@ class RestApi:
         rules: Rules,
         calls: Calls,
         metrics: Metrics,
+        json_readers: JsonReaders,
         *,
         metrics_path: str = "",
         cors: bool = False,
@@ -119,6 +122,7 @@ class RestApi:
         self._rules = rules
         self._calls = calls
         self._metrics = metrics
+        self._json_readers = json_readers
         self._metrics_path = metrics_path
         self._cors = cors
         self._readers = ThreadPoolExecutor(1, "reader")
@@ -203,8 +207,13 @@ class RestApi:
 
     async def _predict(self, spec: messages.ModelSpec, body: bytes, call: Call) -> bytes:
         call.api = "predict"
-        document, small = await self._document(body)
-        name = rest_json.signature_name(document)
+        read = await self._read_beside(spec, body)
+        document: rest_json.Document | None = None
+        if read is None:
+            document, small = await self._document(body)
+            name = rest_json.signature_name(document)
+        else:
+            name, small = read.signature, True
         row_format = False
 
         def plan(servable: Servable) -> Run[dict[str, Array]]:
@@ -214,8 +223,12 @@ class RestApi:
                 wanted = name or dataplane.DEFAULT_SIGNATURE
                 raise InvalidArgument(f'Serving signature name: "{wanted}" not found in signature def')
             dataplane.check_predict_method(signature, self._rules)
-            dtypes = {alias: info.dtype for alias, info in signature.inputs.items()}
-            decoded = rest_json.decode_predict(document, name or "DEFAULT", dtypes)
+            dtypes = signature.dtypes()
+            if read is not None and read.dtypes == dtypes:
+                decoded = read.body
+            else:  # also where another version has come meanwhile
+                whole = document or rest_json.parse_document(body, max_depth=self._limits.max_depth)
+                decoded = rest_json.decode_predict(whole, name or "DEFAULT", dtypes)
             row_format = decoded.row_format
             return dataplane.plan_columns(signature, decoded.inputs, self._rules)
 
@@ -223,7 +236,7 @@ class RestApi:
         strings = sum(
             array.size for array in outputs.values() if isinstance(array, np.ndarray) and array.dtype == object
         )
-        if strings > _QUICKLY_READ:
+        if strings > QUICKLY_READ:
             return await self._on_a_thread(lambda large: rest_json.encode_predictions(large, row_format), outputs)
         return rest_json.encode_predictions(outputs, row_format)
 
@@ -256,6 +269,17 @@ class RestApi:
         api = call.api.capitalize()
         return run.finish(await self._execution.run(handle, run.feeds, run.fetches, deadline, api, joins=run.joins))
 
+    async def _read_beside(self, spec: messages.ModelSpec, body: bytes) -> Read | None:
+        """A long body of numbers, read by another process if one is free; None where it is to be read here."""
+        if len(body) < SHORTEST:
+            return None
+        try:
+            handle = self._core.handle(spec)
+        except ModelportError:  # told when its turn comes, which is after the body's
+            return None
+        handle.release()
+        return await self._json_readers.read(body, handle.servable, dataplane.DEFAULT_SIGNATURE)
+
     async def _document(self, body: bytes) -> tuple[rest_json.Document, bool]:
         """The parsed body, and whether it is small or all numbers, so that the rest of the reading is quick too.
 
@@ -264,7 +288,7 @@ class RestApi:
         """
         depth = self._limits.max_depth
         try:
-            return rest_json.parse_document(body, max_depth=depth, most=_QUICKLY_READ), True
+            return rest_json.parse_document(body, max_depth=depth, most=QUICKLY_READ), True
         except rest_json.Impatient:
             return await self._on_a_thread(lambda text: rest_json.parse_document(text, max_depth=depth), body), False
 

@@ -46,6 +46,10 @@ class Signature:
     proto: messages.SignatureDef
     joins: bool  # whether every input and output has an open first dimension
 
+    def dtypes(self) -> dict[str, int]:
+        """Alias of each input → DataType number."""
+        return {alias: info.dtype for alias, info in self.inputs.items()}
+
 
 class Servable:
     """One loaded version. `run` may be called from any thread; `close` once, when nobody runs it any more.

@@ -1,8 +1,7 @@
-"""TensorFlow: load a SavedModel into a session and run it. The one file of the server's hot path that imports it."""
+"""A SavedModel in a session of TensorFlow: load it, run it."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on CPU features are not our users' business
-
-import tensorflow as tf
 from google.protobuf import text_format
-from tensorflow.python.client import pywrap_tf_session
-from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from modelport.errors import (
     DataLoss,
@@ -29,6 +22,7 @@ from modelport.errors import (
     from_code,
 )
 from modelport.serverconfig import read
+from modelport_serving.lean_tensorflow import SavedModelLoader, pywrap_tf_session, tf
 from modelport_serving.operations import Operations, are_open_ended, keep_state, mix_rows
 from modelport_serving.options import Options
 

@@ -63,7 +63,7 @@ def replay(version_path: Path, replayers: Replayers, iterations: int = 1) -> War
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    import tensorflow as tf
+    from modelport_serving.lean_tensorflow import tf
 
     try:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()

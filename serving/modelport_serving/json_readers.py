@@ -1,0 +1,200 @@
+"""Long JSON bodies are read beside the event loop, by processes: Python parses on one core at a time in each.
+
+A reader takes a body only when it is free; otherwise, and for whatever is not the usual request, the caller reads the
+body itself. So a reader that is busy, slow or gone costs nothing but speed. The first long body starts the first one,
+and a body that finds none free another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from multiprocessing.connection import Connection
+from tempfile import TemporaryFile
+from typing import IO
+
+import numpy as np
+
+from modelport_serving.json_reader import COMMAND, LONGEST, MEMORY_BYTES, ROOM, SLOTS, Found, Question, Reply, place
+from modelport_serving.rest_json import PredictBody
+from modelport_serving.rest_json.tensor_values import Array
+from modelport_serving.servable import Servable
+
+_logger = logging.getLogger("modelport.serving")
+
+SHORTEST = 2**16  # bytes of a body below which handing it over costs more than reading it
+_MOST = 4
+# For glibc: keep what a body took for the next one. Giving it back each time costs a third of the reading.
+_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
+_KEPT = 2**22  # bytes of a body whose place in the memory is kept for the next
+_PATIENCE_S = 2.0
+_END_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a reader made of a body: the signature that it names, the dtypes it was read with, and the arrays."""
+
+    signature: str
+    dtypes: dict[str, int]
+    body: PredictBody
+
+
+def usual_count() -> int:
+    """One fewer than cores, because the event loop needs one; a few at most."""
+    return min(len(os.sched_getaffinity(0)) - 1, _MOST) if hasattr(os, "sched_getaffinity") else 0
+
+
+class JsonReaders:
+    """The readers of one event loop.
+
+    Args:
+        count: how many processes; 0 for none.
+        max_depth, most: limits of `rest_json.parse_document`.
+    """
+
+    def __init__(self, count: int, max_depth: int, most: int) -> None:
+        self._count = count
+        self._max_depth = max_depth
+        self._most = most
+        self._readers: list[_Reader] = []
+
+    async def read(self, body: bytes, servable: Servable, default: str) -> Read | None:
+        """Have a body read, if a reader is free and the body is the usual one.
+
+        Args:
+            body: of a Predict request.
+            servable: whose signatures it may name.
+            default: the signature that is meant where it names none.
+
+        Returns:
+            What was read, or None: then the body has to be read by the caller.
+        """
+        if not SHORTEST <= len(body) <= LONGEST or not self._count:
+            return None
+        free = max(self._readers, key=lambda reader: len(reader.slots), default=None)
+        if free is None or not free.slots:
+            self._start()
+            return None
+        signatures = {name: signature.dtypes() for name, signature in servable.signatures.items()}
+        question = Question(free.slots.pop(), len(body), signatures, default, self._max_depth, self._most)
+        answer = await free.ask(question, body)
+        if answer is None:
+            return None
+        reply, arrays = answer
+        return Read(reply.signature, signatures[reply.signature or default], PredictBody(arrays, reply.row_format))
+
+    def stop(self) -> None:
+        """End the processes."""
+        for reader in self._readers:
+            reader.close()
+        self._readers.clear()
+        self._count = 0
+
+    def _start(self) -> None:
+        """Start one more, unless there are enough or one is about to be ready."""
+        self._count -= sum(
+            not reader.is_open and not reader.is_ready for reader in self._readers
+        )  # it cannot live here
+        self._readers = [reader for reader in self._readers if reader.is_open]
+        if len(self._readers) < self._count and all(reader.is_ready for reader in self._readers):
+            try:
+                self._readers.append(_Reader(asyncio.get_running_loop()))
+            except OSError as error:
+                self._count = 0
+                _logger.warning("No process can be started to read long JSON bodies: %s", error)
+
+
+_Answer = tuple[Reply, dict[str, Array]]
+
+
+class _Reader:
+    """One process, and the memory shared with it.
+
+    Attributes:
+        slots: of the memory, those that are free; none until the process is ready.
+        is_open, is_ready: whether it is there, and has said that it can read.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.slots: list[int] = []
+        self.is_open, self.is_ready = True, False
+        self._asked: dict[int, tuple[int, asyncio.Future[_Answer | None], asyncio.TimerHandle]] = {}  # by slot
+        ours, theirs = socket.socketpair()
+        with theirs, _memory_file() as memory:
+            self._memory = mmap.mmap(memory.fileno(), MEMORY_BYTES)
+            files = (theirs.fileno(), memory.fileno())
+            self._process = subprocess.Popen(
+                [*COMMAND, *map(str, files)], stdin=subprocess.DEVNULL, pass_fds=files, env={**os.environ, **_KEEP}
+            )
+        self._connection = Connection(ours.detach())
+        loop.add_reader(self._connection.fileno(), self._take)
+
+    async def ask(self, question: Question, body: bytes) -> _Answer | None:
+        """Have a body read into arrays of our own; None when it cannot be, or not in time."""
+        future: asyncio.Future[_Answer | None] = self._loop.create_future()
+        self._asked[question.slot] = len(body), future, self._loop.call_later(_PATIENCE_S, self.close)
+        start = place(question.slot)
+        self._memory[start : start + len(body)] = body
+        try:
+            self._connection.send(question)
+        except OSError:
+            self.close()
+        return await future
+
+    def close(self) -> None:
+        """End the process; whoever waits for it reads the body himself."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self.slots.clear()
+        self._loop.remove_reader(self._connection.fileno())
+        self._connection.close()
+        self._process.kill()  # it has nothing to lose
+        self._process.wait(_END_S)
+        for _, future, timer in self._asked.values():
+            timer.cancel()
+            if not future.done():
+                future.set_result(None)
+        self._asked.clear()
+        self._memory.close()
+
+    def _take(self) -> None:
+        """A message is there: that the process is ready, or a reply."""
+        try:
+            reply: Reply | None = self._connection.recv()
+        except (EOFError, OSError):
+            self.close()
+            return
+        if reply is None:
+            self.is_ready, self.slots = True, list(range(SLOTS))
+            return
+        length, future, timer = self._asked.pop(reply.slot)
+        timer.cancel()
+        if not future.done():  # else the client is gone
+            future.set_result(None if reply.inputs is None else (reply, self._copies(reply.inputs)))
+        if hasattr(mmap, "MADV_REMOVE") and length > _KEPT:
+            self._memory.madvise(mmap.MADV_REMOVE, place(reply.slot), ROOM)
+        self.slots.append(reply.slot)
+
+    def _copies(self, inputs: Mapping[str, Found]) -> dict[str, Array]:
+        return {
+            alias: np.frombuffer(self._memory, found.dtype, prod(found.shape), found.offset).reshape(found.shape).copy()
+            for alias, found in inputs.items()
+        }
+
+
+def _memory_file() -> IO[bytes]:
+    """A file that only its descriptors know, in memory where the system has such files."""
+    in_memory = hasattr(os, "memfd_create")
+    file: IO[bytes] = open(os.memfd_create("json"), "r+b") if in_memory else TemporaryFile()  # noqa: SIM115, PTH123
+    file.truncate(MEMORY_BYTES)
+    return file
