@@ -190,4 +190,6 @@ class GrpcApi:
 def _identify(call: Call, received: UnaryCall) -> None:
     """Note who asks, and the id that the request came with; it is sent back."""
     call.peer = received.peer
-    call.request_id = str(received.metadata.get(_REQUEST_ID, "")) or new_request_id()
+    sent = received.metadata.get(_REQUEST_ID)
+    fits = isinstance(sent, str) and sent.isascii() and sent.isprintable()  # it is sent back
+    call.request_id = (fits and str(sent)) or new_request_id()

@@ -182,7 +182,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._body_bytes > self._max_body_bytes:
             self._refuse_body()
         else:
-            self._body.append(body)
+            self._add(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -192,7 +192,7 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             self._headers,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            bytes(self._body),
             self._peer,
         )
         self._line_up(request, self._parser.should_keep_alive())
@@ -202,7 +202,7 @@ class HttpProtocol(asyncio.Protocol):
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._in_head = True
         self._body_bytes = 0
         self._header_bytes = 0
@@ -212,6 +212,15 @@ class HttpProtocol(asyncio.Protocol):
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES and not self._refused:
             self._refuse(html_page(431))
+
+    def _add(self, piece: bytes) -> None:
+        """Most bodies come in one piece, which is not copied."""
+        if not self._body:
+            self._body = piece
+        elif isinstance(self._body, bytes):
+            self._body = bytearray(self._body) + piece
+        else:
+            self._body += piece
 
     def _refuse_body(self) -> None:
         limit = f"Expected a request body of at most {self._max_body_bytes} bytes (--rest_api_max_body_bytes)."

@@ -1,14 +1,13 @@
 """A process that reads long Predict bodies into arrays, for `json_readers`, which starts it by `COMMAND`.
 
 It is given two file descriptors: a socket for short messages, and memory that is shared. It ends when the socket does,
-and so does not outlive its server.
+as at the latest when its server ends. What would take long, and is not the usual request, it leaves to the server.
 """
 
 from __future__ import annotations
 
 import contextlib
 import mmap
-import signal
 import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,7 +22,7 @@ from modelport_serving.rest_json.tensor_values import Array
 # Not by `-m`, which would make another module of this one, and other classes of its messages. -P: nothing from the
 # folder that the server was started in.
 COMMAND = (sys.executable, "-P", "-c", f"from {__name__} import main; main()")
-SLOTS = 4
+SLOTS = 4  # one is read while others are filled and emptied
 LONGEST = 16 * 2**20  # bytes of a body
 ROOM = 5 * LONGEST  # for a body and its arrays: a number has two bytes of text at least, and eight as an array
 _PLAIN = "fiub"  # dtypes that their numpy name tells
@@ -76,7 +75,6 @@ def place(slot: int) -> int:
 
 def main() -> None:
     """Answer questions until nobody asks; the command line's words are the two descriptors."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group, and the server has to drain first
     socket, memory_file = map(int, sys.argv[1:])
     memory = mmap.mmap(memory_file, MEMORY_BYTES)
     with Connection(socket) as connection, contextlib.suppress(EOFError, ConnectionError):
@@ -96,8 +94,10 @@ def answer(question: Question, memory: mmap.mmap) -> Reply:
         inputs = question.signatures.get(name or question.default)
         if inputs is None:
             return Reply(question.slot)
-        decoded = rest_json.decode_predict(document, name or "DEFAULT", inputs)
+        decoded = rest_json.decode_usual(document, inputs)
     except (ModelportError, rest_json.Impatient):
+        return Reply(question.slot)
+    if decoded is None:
         return Reply(question.slot)
     found = _put(decoded.inputs, memory, start + question.length, start + ROOM)
     return Reply(question.slot, name, decoded.row_format, found)

@@ -13,6 +13,8 @@ import mmap
 import os
 import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -33,9 +35,11 @@ SHORTEST = 2**16  # bytes of a body below which handing it over costs more than 
 _MOST = 4
 # For glibc: keep what a body took for the next one. Giving it back each time costs a third of the reading.
 _KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
-_KEPT = 2**22  # bytes of a body whose place in the memory is kept for the next
-_PATIENCE_S = 2.0
-_END_S = 2.0
+_ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # nothing is computed there
+_KEPT = 2**22  # up to this length of a body the pages that it took are kept for the next
+_PATIENCE_S = 2.0  # for one body; it takes a tenth of a second at most
+_MOST_LOSSES = 20
+_MOST_INPUTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ class Read:
 
 
 def usual_count() -> int:
-    """One fewer than cores, because the event loop needs one; a few at most."""
-    return min(len(os.sched_getaffinity(0)) - 1, _MOST) if hasattr(os, "sched_getaffinity") else 0
+    """One fewer than cores, because the event loop needs one; a few at most; none where no Python can be started."""
+    if not sys.executable or getattr(sys, "frozen", False) or not hasattr(os, "sched_getaffinity"):
+        return 0
+    return min(len(os.sched_getaffinity(0)) - 1, _MOST)
 
 
 class JsonReaders:
@@ -65,6 +71,7 @@ class JsonReaders:
         self._max_depth = max_depth
         self._most = most
         self._readers: list[_Reader] = []
+        self._losses = 0
 
     async def read(self, body: bytes, servable: Servable, default: str) -> Read | None:
         """Have a body read, if a reader is free and the body is the usual one.
@@ -77,13 +84,15 @@ class JsonReaders:
         Returns:
             What was read, or None: then the body has to be read by the caller.
         """
-        if not SHORTEST <= len(body) <= LONGEST or not self._count:
+        if not SHORTEST <= len(body) <= LONGEST or self._count <= 0:
             return None
         free = max(self._readers, key=lambda reader: len(reader.slots), default=None)
         if free is None or not free.slots:
             self._start()
             return None
         signatures = {name: signature.dtypes() for name, signature in servable.signatures.items()}
+        if sum(map(len, signatures.values())) > _MOST_INPUTS:  # a question has to fit into a socket's buffer
+            return None
         question = Question(free.slots.pop(), len(body), signatures, default, self._max_depth, self._most)
         answer = await free.ask(question, body)
         if answer is None:
@@ -100,10 +109,13 @@ class JsonReaders:
 
     def _start(self) -> None:
         """Start one more, unless there are enough or one is about to be ready."""
-        self._count -= sum(
-            not reader.is_open and not reader.is_ready for reader in self._readers
-        )  # it cannot live here
+        lost = [reader for reader in self._readers if not reader.is_open]
         self._readers = [reader for reader in self._readers if reader.is_open]
+        for reader in lost:
+            self._losses += 1
+            _logger.warning("A process that read long JSON bodies is gone; they are read by the server itself.")
+            if not reader.is_ready or self._losses >= _MOST_LOSSES:  # it cannot live here
+                self._count = 0
         if len(self._readers) < self._count and all(reader.is_ready for reader in self._readers):
             try:
                 self._readers.append(_Reader(asyncio.get_running_loop()))
@@ -127,21 +139,28 @@ class _Reader:
         self._loop = loop
         self.slots: list[int] = []
         self.is_open, self.is_ready = True, False
-        self._asked: dict[int, tuple[int, asyncio.Future[_Answer | None], asyncio.TimerHandle]] = {}  # by slot
+        self._asked: dict[int, tuple[int, asyncio.Future[_Answer | None]]] = {}  # by slot: length, who waits
+        self._patience: asyncio.TimerHandle | None = None
         ours, theirs = socket.socketpair()
-        with theirs, _memory_file() as memory:
+        with ours, theirs, _memory_file() as memory:
             self._memory = mmap.mmap(memory.fileno(), MEMORY_BYTES)
             files = (theirs.fileno(), memory.fileno())
             self._process = subprocess.Popen(
-                [*COMMAND, *map(str, files)], stdin=subprocess.DEVNULL, pass_fds=files, env={**os.environ, **_KEEP}
+                [*COMMAND, *map(str, files)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=files,
+                env={**os.environ, **_KEEP, **_ALONE},
+                process_group=0,  # Ctrl-C is meant for the server, which may have to drain first
             )
-        self._connection = Connection(ours.detach())
+            self._connection = Connection(os.dup(ours.fileno()))
         loop.add_reader(self._connection.fileno(), self._take)
 
     async def ask(self, question: Question, body: bytes) -> _Answer | None:
         """Have a body read into arrays of our own; None when it cannot be, or not in time."""
         future: asyncio.Future[_Answer | None] = self._loop.create_future()
-        self._asked[question.slot] = len(body), future, self._loop.call_later(_PATIENCE_S, self.close)
+        self._asked[question.slot] = len(body), future
+        if self._patience is None:
+            self._wait()
         start = place(question.slot)
         self._memory[start : start + len(body)] = body
         try:
@@ -156,16 +175,21 @@ class _Reader:
             return
         self.is_open = False
         self.slots.clear()
-        self._loop.remove_reader(self._connection.fileno())
-        self._connection.close()
-        self._process.kill()  # it has nothing to lose
-        self._process.wait(_END_S)
-        for _, future, timer in self._asked.values():
-            timer.cancel()
+        if self._patience is not None:
+            self._patience.cancel()
+        for _, future in self._asked.values():
             if not future.done():
                 future.set_result(None)
         self._asked.clear()
+        self._loop.remove_reader(self._connection.fileno())
+        self._connection.close()
         self._memory.close()
+        self._process.kill()  # it has nothing to lose
+        threading.Thread(target=self._process.wait, daemon=True).start()  # until the system is rid of it
+
+    def _wait(self) -> None:
+        """Begin to wait for the next reply."""
+        self._patience = self._loop.call_later(_PATIENCE_S, self.close)
 
     def _take(self) -> None:
         """A message is there: that the process is ready, or a reply."""
@@ -177,13 +201,22 @@ class _Reader:
         if reply is None:
             self.is_ready, self.slots = True, list(range(SLOTS))
             return
-        length, future, timer = self._asked.pop(reply.slot)
-        timer.cancel()
-        if not future.done():  # else the client is gone
-            future.set_result(None if reply.inputs is None else (reply, self._copies(reply.inputs)))
-        if hasattr(mmap, "MADV_REMOVE") and length > _KEPT:
-            self._memory.madvise(mmap.MADV_REMOVE, place(reply.slot), ROOM)
-        self.slots.append(reply.slot)
+        length, future = self._asked.pop(reply.slot)
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._asked:
+            self._wait()
+        answer: _Answer | None = None
+        try:
+            if reply.inputs is not None and not future.done():  # else the client is gone
+                answer = reply, self._copies(reply.inputs)
+        finally:
+            if not future.done():
+                future.set_result(answer)
+            if hasattr(mmap, "MADV_REMOVE") and length > _KEPT:
+                self._memory.madvise(mmap.MADV_REMOVE, place(reply.slot), ROOM)
+            self.slots.append(reply.slot)
 
     def _copies(self, inputs: Mapping[str, Found]) -> dict[str, Array]:
         return {

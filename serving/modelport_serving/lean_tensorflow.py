@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
@@ -28,10 +29,15 @@ class _Refusing(Loader):
 
 
 class _KerasRefused(MetaPathFinder):
-    """Finds Keras where it is, because TensorFlow notes its place, but does not let it be imported."""
+    """Finds Keras where it is, because TensorFlow notes its place, but does not let this thread import it."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name == "keras" else None
+        if name != "keras" or threading.get_ident() != self._thread:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
         if spec is not None:
             spec.loader = _Refusing()
         return spec

@@ -70,6 +70,7 @@ _INT64_DIGITS = 19
 
 _LIVE, _READY = "/v1/health/live", "/v1/health/ready"
 QUICKLY_READ = 10_000  # values, read one by one in about ten milliseconds
+_LONG = 2**20  # bytes of a body that may take long even if it is all numbers
 _PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
 _RETRY_AFTER = {"Retry-After": "1"}
 
@@ -232,7 +233,8 @@ class RestApi:
             row_format = decoded.row_format
             return dataplane.plan_columns(signature, decoded.inputs, self._rules)
 
-        outputs = await self._infer(spec, call, plan, offload=not small)
+        offload = not small or (read is None and len(body) > _LONG)
+        outputs = await self._infer(spec, call, plan, offload=offload)
         strings = sum(
             array.size for array in outputs.values() if isinstance(array, np.ndarray) and array.dtype == object
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -20,7 +21,10 @@ from grpc._cython import cygrpc
 
 from modelport.errors import Code
 
+_logger = logging.getLogger("modelport.serving")
+
 _AHEAD = 16  # calls of each method that the core may hand out before it is asked for more
+_BUNCH = 64  # calls that are handed over at a time
 _LOOK_S = 0.05
 _NOW = 0.0
 _ENDLESS_S = 1e9  # the core's clock ends later, and more is not to be told from no deadline
@@ -38,14 +42,15 @@ class UnaryCall:
         is_watched: whether the core will tell when the client is gone.
     """
 
-    __slots__ = ("_event", "data", "is_answered", "is_watched", "method", "task")
+    __slots__ = ("_event", "_gate", "data", "is_answered", "is_watched", "method", "task")
 
-    def __init__(self, method: str, event: Any) -> None:
+    def __init__(self, method: str, event: Any, gate: _Gate) -> None:
         self.method = method
         self.data: bytes | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_answered = self.is_watched = False
         self._event = event
+        self._gate = gate
 
     @property
     def peer(self) -> str:
@@ -59,7 +64,7 @@ class UnaryCall:
 
     def seconds_left(self) -> float | None:
         """Until the client's deadline; None where it set none."""
-        left: float = self._event.call_details.deadline - time.time()  # the core counts by the wall clock
+        left: float = self._event.call_details.deadline - time.time()  # cygrpc converts it to the wall clock
         return max(left, 0.0) if left < _ENDLESS_S else None
 
     def receive(self) -> None:
@@ -80,17 +85,35 @@ class UnaryCall:
             body: the serialised message.
             trailing: metadata.
         """
-        self.is_answered = True
         operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
         if code is Code.OK:
             operations.append(cygrpc.SendMessageOperation(body, _NO_FLAGS))
-        operations.append(cygrpc.SendStatusFromServerOperation(tuple(trailing), int(code), text.encode(), _NO_FLAGS))
+        details = text.encode(errors="replace")
+        operations.append(cygrpc.SendStatusFromServerOperation(tuple(trailing), int(code), details, _NO_FLAGS))
         if not self.is_watched:  # the core wants to be asked once for every call
             operations.append(cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
         self._start(operations, None)
+        self.is_answered = True
 
     def _start(self, operations: Sequence[Any], tag: object) -> None:
-        self._event.call.start_server_batch(operations, tag)
+        """Start a batch, unless its queue is closed: the core would end the process."""
+        with self._gate:
+            if self._gate.is_open and self._event.call.start_server_batch(operations, tag):
+                raise RuntimeError(f"gRPC's core refuses {[type(operation).__name__ for operation in operations]}")
+
+
+class _Gate:
+    """Held while a batch is started or the queue is closed, which happen on different threads."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 class _Over:
@@ -124,6 +147,7 @@ class UnaryCalls:
         self._core.register_completion_queue(self._queue)
         for path in handlers:
             self._core.register_method(path)
+        self._gate = _Gate()
         self._under_way: set[UnaryCall] = set()
         self._look_due = False
         self._thread = threading.Thread(target=self._serve, name="grpc", daemon=True)
@@ -136,50 +160,65 @@ class UnaryCalls:
         self._thread.start()
 
     def close(self) -> None:
-        """End, once the server has stopped."""
-        if self._thread.ident is not None:
+        """End, once the server has stopped; on the event loop. Whatever is still under way is given up."""
+        if self._thread.ident is None:
+            return
+        for call in self._under_way:
+            if call.task is not None:
+                call.task.cancel()
+        with self._gate:
+            self._gate.is_open = False
             self._queue.shutdown()
-            self._thread.join()
+        self._thread.join()
 
     def _ask(self, path: str) -> None:
         with contextlib.suppress(ValueError):  # the server is being stopped
             self._core.request_registered_call(self._queue, self._queue, path, path)
 
     def _serve(self) -> None:
-        """Wait for events, and hand what came at a time to the event loop at a time: each hand-over wakes it."""
-        kinds = cygrpc.CompletionType
+        """Hand events to the event loop until the queue is closed."""
         while True:
             begun: list[UnaryCall] = []
             over: list[UnaryCall] = []
-            event = self._queue.poll()
-            while event.completion_type != kinds.queue_timeout:
-                if event.completion_type == kinds.queue_shutdown:
+            try:
+                if not self._gather(begun, over):
                     return
-                tag = event.tag
-                if isinstance(tag, str):
-                    self._accept(tag, event)
-                elif isinstance(tag, UnaryCall):
-                    tag.data = event.batch_operations[0].message()
-                    begun.append(tag)
-                elif isinstance(tag, _Over):
-                    over.append(tag.call)
-                event = self._queue.poll(deadline=_NOW)
+            except Exception:  # no memory, say: the calls that follow are to be answered
+                _logger.exception("A fault while taking calls")
             if begun or over:
                 with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
                     self._loop.call_soon_threadsafe(self._take, begun, over)
 
-    def _accept(self, path: str, event: Any) -> None:
-        if event.success:
-            UnaryCall(path, event).receive()
-            self._ask(path)
+    def _gather(self, begun: list[UnaryCall], over: list[UnaryCall]) -> bool:
+        """Wait for an event, and take along what has come with it: each hand-over wakes the event loop.
+
+        Returns:
+            False at the end of the queue.
+        """
+        kinds = cygrpc.CompletionType
+        event = self._queue.poll()
+        while event.completion_type != kinds.queue_timeout:
+            if event.completion_type == kinds.queue_shutdown:
+                return False
+            tag = event.tag
+            if isinstance(tag, str):
+                self._ask(tag)
+                if event.success:
+                    UnaryCall(tag, event, self._gate).receive()
+            elif isinstance(tag, UnaryCall):
+                tag.data = event.batch_operations[0].message()
+                begun.append(tag)
+            elif isinstance(tag, _Over):
+                over.append(tag.call)
+            if len(begun) >= _BUNCH:
+                break
+            event = self._queue.poll(deadline=_NOW)
+        return True
 
     def _take(self, begun: Sequence[UnaryCall], over: Sequence[UnaryCall]) -> None:
         for call in begun:
-            if call.data is None:
-                call.answer(Code.UNIMPLEMENTED, f"{call.method} requires exactly one request message.", b"")
-            else:
-                self._under_way.add(call)
-                call.task = self._loop.create_task(self._answer(call))
+            self._under_way.add(call)
+            call.task = self._loop.create_task(self._answer(call))
         for call in over:
             if call.task is not None and not call.is_answered:
                 call.task.cancel()
@@ -189,7 +228,14 @@ class UnaryCalls:
 
     async def _answer(self, call: UnaryCall) -> None:
         try:
-            await self._handlers[call.method](call)
+            if call.data is None:
+                call.answer(Code.UNIMPLEMENTED, f"{call.method} requires exactly one request message.", b"")
+            else:
+                await self._handlers[call.method](call)
+        except Exception:  # handlers do not raise; a client is answered even if one does
+            _logger.exception("A fault while answering %s", call.method)
+            if not call.is_answered:
+                call.answer(Code.INTERNAL, "Internal error.", b"")
         finally:
             self._under_way.discard(call)
 

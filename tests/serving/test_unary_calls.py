@@ -90,6 +90,19 @@ def test_a_cancelled_call_gives_its_place_back(tmp_path, add_version):
         busy.result()
 
 
+def test_a_stop_without_grace_ends_what_is_under_way(tmp_path, add_version):
+    add_version(tmp_path / "slow", 1, "slow")
+    options = Options(model_name="slow", model_base_path=str(tmp_path / "slow"), port=AUTO, grace_seconds=0.001)
+    for _ in range(3):
+        with Server(options) as server, grpc.insecure_channel(server.grpc_address) as channel:
+            ask = channel.unary_unary(PREDICT)
+            ask(request("slow", seconds=0.0), timeout=10)
+            asked = [ask.future(request("slow", seconds=1.0), timeout=10) for _ in range(8)]
+            time.sleep(0.01)  # they have come, and are not watched yet
+            server.stop()
+            assert all(isinstance(call.exception(), grpc.RpcError) for call in asked)
+
+
 def test_health_is_told_while_reflection_is_held_open(tmp_path, add_version):
     add_version(tmp_path / "slow", 1, "slow")
     options = Options(

@@ -12,7 +12,7 @@ from modelport_serving.rest_json.document import MAX_DEPTH, Document, parse_docu
 from modelport_serving.rest_json.dump import dump
 from modelport_serving.rest_json.examples import decode_examples
 from modelport_serving.rest_json.parser import Impatient
-from modelport_serving.rest_json.predict_request import PredictBody, decode_predict
+from modelport_serving.rest_json.predict_request import PredictBody, decode_predict, decode_usual
 from modelport_serving.rest_json.predict_response import encode_predictions
 from modelport_serving.rest_json.results import encode_classifications, encode_error, encode_regressions
 
@@ -23,6 +23,7 @@ __all__ = [
     "PredictBody",
     "decode_examples",
     "decode_predict",
+    "decode_usual",
     "dump",
     "encode_classifications",
     "encode_error",

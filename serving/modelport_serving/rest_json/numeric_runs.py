@@ -32,7 +32,7 @@ _INEXACT_DOUBLE = re.compile(rb"[0-9.]{17}|[eE]")
 # RapidJSON refuses large exponents even where the digits before them are zeros.
 _LARGE_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 _1 = np.uint64(1)
-_ZERO = 2**64 - 1
+_ZERO = 2**64 - 1  # what becomes of zero in front of zero
 # For magnitudes in between, RapidJSON's error is a few units in the last place; beyond 2**64 it grows with the digits.
 _SMALLEST_BITS, _LARGEST_BITS = (int(np.float64(bound).view(np.uint64) << _1) for bound in (1.2e-38, 2.0**64))
 # A double this near (in units in the last place) to the middle between two floats may narrow to either of them.
@@ -43,6 +43,7 @@ _largest, _smallest = np.maximum.reduce, np.minimum.reduce
 
 _BEGINNING = 64  # bytes in which the brackets of the first row are, if nobody indents by more
 _SPARSE = 256  # bytes from bracket to bracket from which on looking for each is the quicker count
+_KEPT = 2**22  # bytes of text
 _LONG = 4096  # bytes of text from which on simdjson is the quicker one
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
 _BUFFERS = {"i": np.dtype(np.int64), "u": np.dtype(np.uint64), "d": np.dtype(np.float64)}
@@ -112,7 +113,7 @@ def _long(text: bytes) -> Array:
         TypeError, ValueError, RuntimeError: it is no array of numbers, or it is ragged.
     """
     if not hasattr(_threads, "parser"):
-        _threads.parser = simdjson.Parser()  # with buffers of some megabytes that are worth keeping
+        _threads.parser = simdjson.Parser()
     values = _threads.parser.parse(text)
     try:
         kinds = ["d"] if b"." in text[:_BEGINNING] else list(_BUFFERS)
@@ -126,6 +127,8 @@ def _long(text: bytes) -> Array:
         shape = _row_shape(values, text)
     finally:
         del values  # the parser may be used again only when nothing of this is left
+        if len(text) > _KEPT:
+            del _threads.parser  # with buffers of twelve times the text; smaller ones are worth keeping
     return flat.reshape(shape or _shape(text.translate(None, _ALL_BUT_MARKS)))
 
 
@@ -188,10 +191,10 @@ def _floats(array: Array, runs: Sequence[Run]) -> Array | None:
         return array.astype(np.float64).astype(np.float32)
     bits = array.view(np.uint64)
     magnitudes = bits << _1  # in the order of the values, without their signs
-    behind_zero = magnitudes - _1  # zeros come last
-    if _largest(magnitudes, None) >= _LARGEST_BITS or _smallest(behind_zero, None) < _SMALLEST_BITS:
+    below = magnitudes - _1  # zeros come last
+    if _largest(magnitudes, None) >= _LARGEST_BITS or _smallest(below, None) < _SMALLEST_BITS:
         return None
-    if _largest(behind_zero, None) == _ZERO and any(map(_has_large_exponent, runs)):
+    if _largest(below, None) == _ZERO and any(map(_has_large_exponent, runs)):
         return None
     if _smallest((bits & _DROPPED) - _NEAR_MIDDLE, None) <= 2 * _NEAR and not _all_exact(runs):
         return None

@@ -48,10 +48,9 @@ def decode_predict(document: Document, signature: str, inputs: Mapping[str, int]
     """
     if not inputs:
         raise InvalidArgument(f"Failed to get input map for signature: {signature}")
-    if document.has_runs:
-        body = _from_runs(document.members, inputs)
-        if body is not None:
-            return body
+    body = decode_usual(document, inputs)
+    if body is not None:
+        return body
     members = document.plain()
     if _ROWS in members and _COLUMNS in members:
         raise value_error(
@@ -64,9 +63,10 @@ def decode_predict(document: Document, signature: str, inputs: Mapping[str, int]
     raise InvalidArgument("Missing 'inputs' or 'instances' key")
 
 
-def _from_runs(members: dict[bytes, Any], inputs: Mapping[str, int]) -> PredictBody | None:
-    """The usual request, without a look at each number; None leaves the decision to the exact path."""
-    if (_ROWS in members) == (_COLUMNS in members) or not members.keys() <= _USED:
+def decode_usual(document: Document, inputs: Mapping[str, int]) -> PredictBody | None:
+    """The usual request, without a look at each number; None where `decode_predict` has to take its time."""
+    members = document.members
+    if not document.has_runs or (_ROWS in members) == (_COLUMNS in members) or not members.keys() <= _USED:
         return None
     row_format = _ROWS in members
     value = members[_ROWS if row_format else _COLUMNS]
