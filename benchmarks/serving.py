@@ -6,7 +6,8 @@ the smallest service that their documentation would have one write (`serving_pee
 run an answer is compared with what numpy computes, and in each run the status and the length of all answers are
 checked: a run with a bad one is reported as failed. The generator runs on the same cores and takes its part of them.
 
-    python benchmarks/serving.py [--peers fastapi,kserve] [--seconds 3] [--quick] [--setup] [--profile]
+    python benchmarks/serving.py [--peers fastapi,kserve] [--seconds 3] [--rounds 1]
+                                 [--quick] [--setup] [--profile]
 """
 
 from __future__ import annotations
@@ -45,18 +46,20 @@ def main() -> int:
             if arguments.profile:
                 profiling.profile(plan, console)
             else:
-                _compare(plan, [OURS, *arguments.peers], console)
+                _compare(plan, [OURS, *arguments.peers], arguments.rounds, console)
     except BadRun as error:
         print(f"serving: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _compare(plan: Plan, names: Sequence[str], console: Console) -> None:
+def _compare(plan: Plan, names: Sequence[str], rounds: int, console: Console) -> None:
     results: list[Result] = []
-    for name in names:
-        print(f"{name} …", flush=True)
-        results += measure(CONTESTANTS[name], plan)
+    for number in range(rounds):
+        for name in names:
+            print(f"{name} …" if rounds == 1 else f"{name}, {number + 1} of {rounds} …", flush=True)
+            results += measure(CONTESTANTS[name], plan)
+    results = report.middle(results)
     for grpc in (True, False):
         for rows in plan.rows:
             console.print(report.table(results, grpc, rows))
@@ -77,6 +80,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Our server against others.")
     parser.add_argument("--peers", type=chosen, default=peers, help=f"of {','.join(peers)}; empty for ours alone")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a run")
+    parser.add_argument("--rounds", type=int, default=1, help="how often all are measured; the median counts")
     parser.add_argument("--quick", action="store_true", help="16 callers only")
     parser.add_argument("--setup", action="store_true", help="install the generator and the peers, and end")
     parser.add_argument("--profile", action="store_true", help="where our server spends its time, by py-spy")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import statistics
 from collections.abc import Sequence
 
 from rich.table import Table
 
 from serving_peers.contestants import OURS
-from serving_peers.measure import Figures, Result
+from serving_peers.measure import Figures, Result, Setting
 
 COLUMNS = ("callers", "requests/s", "ours ÷ it", "p50 ms", "p99 ms", "ours ÷ it", "CPU s / 1,000", "ours ÷ it", "MB")
 DISTURBED = 0.1
@@ -36,6 +38,22 @@ def table(results: Sequence[Result], grpc: bool, rows: int) -> Table:
             head = [result.server, exchange.name, str(result.setting.callers)]
             made.add_row(*head, *_cells(result, ours.get(result.setting.callers)))
     return made
+
+
+def middle(results: Sequence[Result]) -> list[Result]:
+    """One result for each server and setting: the median of every figure; a failure of one run is that of all."""
+    runs: dict[tuple[str, Setting], list[Result]] = {}
+    for result in results:
+        runs.setdefault((result.server, result.setting), []).append(result)
+    return [_median(own) for own in runs.values()]
+
+
+def _median(runs: Sequence[Result]) -> Result:
+    figures = [run.figures for run in runs if run.figures is not None]
+    if len(figures) < len(runs):
+        return next(run for run in runs if run.figures is None)
+    columns = zip(*map(dataclasses.astuple, figures), strict=True)
+    return dataclasses.replace(runs[0], figures=Figures(*map(statistics.median, columns)))
 
 
 def failures(results: Sequence[Result]) -> list[str]:

@@ -45,6 +45,7 @@ class Response:
 
 
 _NO_REQUEST = Request("GET", "", {}, b"")
+_PIECE = 4096
 _MAX_PIPELINED = 32  # requests that a client may send before the first is answered; then it has to wait
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -192,7 +193,7 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             self._headers,
-            bytes(self._body),
+            self._body[0] if len(self._body) == 1 and isinstance(self._body[0], bytes) else b"".join(self._body),
             self._peer,
         )
         self._line_up(request, self._parser.should_keep_alive())
@@ -202,7 +203,7 @@ class HttpProtocol(asyncio.Protocol):
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._body: bytes | bytearray = b""
+        self._body: list[bytes | bytearray] = []
         self._in_head = True
         self._body_bytes = 0
         self._header_bytes = 0
@@ -214,13 +215,13 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(html_page(431))
 
     def _add(self, piece: bytes) -> None:
-        """Most bodies come in one piece, which is not copied."""
-        if not self._body:
-            self._body = piece
-        elif isinstance(self._body, bytes):
-            self._body = bytearray(self._body) + piece
+        """Keep a piece of the body, to be joined at the end; small ones at once, because each has its own overhead."""
+        if len(piece) >= _PIECE:
+            self._body.append(piece)
+        elif self._body and isinstance(self._body[-1], bytearray):
+            self._body[-1] += piece
         else:
-            self._body += piece
+            self._body.append(bytearray(piece))
 
     def _refuse_body(self) -> None:
         limit = f"Expected a request body of at most {self._max_body_bytes} bytes (--rest_api_max_body_bytes)."

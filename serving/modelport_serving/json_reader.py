@@ -22,7 +22,7 @@ from modelport_serving.rest_json.tensor_values import Array
 # Not by `-m`, which would make another module of this one, and other classes of its messages. -P: nothing from the
 # folder that the server was started in.
 COMMAND = (sys.executable, "-P", "-c", f"from {__name__} import main; main()")
-SLOTS = 4  # one is read while others are filled and emptied
+SLOTS = 8  # one is read while others are filled and emptied
 LONGEST = 16 * 2**20  # bytes of a body
 ROOM = 5 * LONGEST  # for a body and its arrays: a number has two bytes of text at least, and eight as an array
 _PLAIN = "fiub"  # dtypes that their numpy name tells

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import itertools
 import json
 import socket
 import threading
@@ -103,6 +104,23 @@ def test_a_large_body_is_refused_before_it_is_read(limited, chunked):
         connection.sendall(b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\n" + head)
         assert b" 413 " in connection.recv(4096).splitlines()[0]
     still_answers(limited)
+
+
+def test_a_body_is_put_together_from_pieces_of_any_size(limited):
+    body = b'{"inputs": {"x": [' + b"1.0, " * 4000 + b"2.0]}}"
+    sizes = itertools.cycle([1, 2, 5000, 4096, 3, 70])
+    address = limited.rest_address.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=20) as connection:
+        connection.sendall(b"POST /v1/models/m:predict HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        left = body
+        while left:
+            size = next(sizes)
+            piece, left = left[:size], left[size:]
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        connection.sendall(b"0\r\n\r\n")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert len(json.loads(response.read())["outputs"]) == 4001
 
 
 @pytest.mark.parametrize(
