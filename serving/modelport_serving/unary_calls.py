@@ -68,8 +68,9 @@ class UnaryCall:
         return max(left, 0.0) if left < _ENDLESS_S else None
 
     def receive(self) -> None:
-        """Ask the core for the request's bytes."""
-        self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self)
+        """Ask the core for the request's bytes; on the thread that takes calls."""
+        with self._gate:
+            self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self)
 
     def watch(self) -> None:
         """Ask the core to tell when the call is over, for whatever reason."""
@@ -97,13 +98,12 @@ class UnaryCall:
 
     def _start(self, operations: Sequence[Any], tag: object) -> None:
         """Start a batch, unless its queue is closed: the core would end the process."""
-        with self._gate:
-            if self._gate.is_open and self._event.call.start_server_batch(operations, tag):
-                raise RuntimeError(f"gRPC's core refuses {[type(operation).__name__ for operation in operations]}")
+        if self._gate.is_open and self._event.call.start_server_batch(operations, tag):
+            raise RuntimeError(f"gRPC's core refuses {[type(operation).__name__ for operation in operations]}")
 
 
 class _Gate:
-    """Held while a batch is started or the queue is closed, which happen on different threads."""
+    """Held while the queue is closed, and by whoever starts a batch on another thread than the one that closes it."""
 
     def __init__(self) -> None:
         self.is_open = True

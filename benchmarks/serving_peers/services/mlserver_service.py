@@ -41,7 +41,7 @@ if __name__ == "__main__":
     server |= {"debug": False, "parallel_workers": 0}
     model = {"name": NAME, "implementation": f"{here.stem}.Dense", "parameters": {"uri": folder}}
     settings = Path("mlserver-settings")
-    settings.mkdir()
+    settings.mkdir(exist_ok=True)
     (settings / "settings.json").write_text(json.dumps(server))
     (settings / "model-settings.json").write_text(json.dumps(model))
     environment = os.environ | {"PYTHONPATH": str(here.parent)}
