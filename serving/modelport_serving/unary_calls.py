@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc
 
-from modelport.errors import Code
+from modelport.errors import Code, FailedPrecondition
 
 _logger = logging.getLogger("modelport.serving")
 
@@ -137,16 +137,25 @@ class UnaryCalls:
         server: not started yet.
         handlers: path → what answers its calls, by `UnaryCall.answer` and in any case.
         loop: runs the handlers.
+
+    Raises:
+        FailedPrecondition: this grpcio has another core.
     """
 
     def __init__(self, server: grpc.Server, handlers: Mapping[str, Handler], loop: asyncio.AbstractEventLoop) -> None:
-        self._core = server._state.server
         self._handlers = handlers
         self._loop = loop
         self._queue = cygrpc.CompletionQueue()
-        self._core.register_completion_queue(self._queue)
-        for path in handlers:
-            self._core.register_method(path)
+        try:
+            self._core = server._state.server
+            self._core.register_completion_queue(self._queue)
+            for path in handlers:
+                self._core.register_method(path)
+        except AttributeError as error:
+            raise FailedPrecondition(
+                f"Expected a grpcio that this server knows, of 1.66 to 1.85. Received: {grpc.__version__} ({error}). "
+                "Install another: pip install 'grpcio<=1.85'"
+            ) from error
         self._gate = _Gate()
         self._under_way: set[UnaryCall] = set()
         self._look_due = False
