@@ -45,7 +45,7 @@ class Response:
 
 
 _NO_REQUEST = Request("GET", "", {}, b"")
-_PIECE = 4096
+_PIECE = 4096  # bytes of a body from which on a piece of it is kept as it came
 _MAX_PIPELINED = 32  # requests that a client may send before the first is answered; then it has to wait
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -32,14 +32,14 @@ from modelport_serving.servable import Servable
 _logger = logging.getLogger("modelport.serving")
 
 SHORTEST = 2**16  # bytes of a body below which handing it over costs more than reading it
-_MOST = 4
+_MOST = 4  # readers, unless more are asked for
 # For glibc: keep what a body took for the next one. Giving it back each time costs a third of the reading.
 _KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 _ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # nothing is computed there
 _KEPT = 2**22  # up to this length of a body the pages that it took are kept for the next
 _PATIENCE_S = 2.0  # for one body; it takes a tenth of a second at most
-_MOST_LOSSES = 20
-_MOST_INPUTS = 1000
+_MOST_LOSSES = 20  # after which no more are started
+_MOST_INPUTS = 1000  # of all signatures of a model
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on CPU features 
 
 
 class _Refusing(Loader):
+    """Fails as Keras does where it is not installed, which TensorFlow takes in its stride."""
+
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 

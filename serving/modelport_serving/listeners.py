@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from modelport_serving.json_readers import JsonReaders
 
 _LOOK_S = 0.02  # between two looks at what is still under way
-_STREAMS_S = 0.2
+_STREAMS_S = 0.2  # for the streams that are open at a stop
 _END_S = 5.0  # for the core to let go of its calls
 _STREAMS = 16  # of reflection, which hold a thread each
 
@@ -114,7 +114,7 @@ class Listeners:
         if self._json_readers is not None:
             self._json_readers.stop()
         self._execution.abandon()
-        await asyncio.sleep(0)  # lets the loop close what was aborted, and answer what was abandoned
+        await asyncio.sleep(0)  # lets the loop close what was aborted, and end what was abandoned
 
     def _listen(self, server: grpc.Server, address: str) -> int:
         ssl = self._settings.ssl

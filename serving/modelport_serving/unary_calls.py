@@ -25,7 +25,7 @@ _logger = logging.getLogger("modelport.serving")
 
 _AHEAD = 16  # calls of each method that the core may hand out before it is asked for more
 _BUNCH = 64  # calls that are handed over at a time
-_LOOK_S = 0.05
+_LOOK_S = 0.05  # between two looks at what is still under way
 _NOW = 0.0
 _ENDLESS_S = 1e9  # the core's clock ends later, and more is not to be told from no deadline
 _NO_FLAGS = 0

@@ -43,7 +43,7 @@ _largest, _smallest = np.maximum.reduce, np.minimum.reduce
 
 _BEGINNING = 64  # bytes in which the brackets of the first row are, if nobody indents by more
 _SPARSE = 256  # bytes from bracket to bracket from which on looking for each is the quicker count
-_KEPT = 2**22  # bytes of text
+_KEPT = 2**22  # bytes of the longest text after which a parser is kept
 _LONG = 4096  # bytes of text from which on simdjson is the quicker one
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
 _BUFFERS = {"i": np.dtype(np.int64), "u": np.dtype(np.uint64), "d": np.dtype(np.float64)}
