@@ -29,7 +29,7 @@ from serving_peers.generator import BadRun
 from serving_peers.launch import ServerTree, free_port
 
 from modelport.errors import Code
-from modelport_serving.unary_calls import UnaryCall, UnaryCalls
+from modelport_serving.grpc_server.completion_queue import UnaryCall, UnaryCalls
 
 CALLERS = 16
 REQUEST, ANSWER = bytes(3200), bytes(100)

@@ -63,7 +63,7 @@ def _cycle(base: Path, cycles: int) -> None:
     with native_notes_held_back():
         from modelport_client import Client
         from modelport_serving import AUTO, Options, Server
-        from modelport_serving.states import ServableId, State
+        from modelport_serving.core.servable_state import ServableId, State
 
     path = base / str(model.VERSION)
     process = psutil.Process()

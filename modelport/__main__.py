@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,10 +35,10 @@ SUBCOMMANDS = {
         "modelport_export.promote_command", "main", "", "which version answers, or bears a label; without a restart"
     ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
-    "up": Subcommand("modelport_serving.containers.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
-    "down": Subcommand("modelport_serving.containers.stack", "down_main", "docker", "the stack down"),
-    "logs": Subcommand("modelport_serving.containers.stack", "logs_main", "docker", "what the stack's services say"),
-    "ps": Subcommand("modelport_serving.containers.stack", "ps_main", "docker", "what runs, and how healthy it is"),
+    "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
+    "down": Subcommand("modelport_serving.docker.stack", "down_main", "docker", "the stack down"),
+    "logs": Subcommand("modelport_serving.docker.stack", "logs_main", "docker", "what the stack's services say"),
+    "ps": Subcommand("modelport_serving.docker.stack", "ps_main", "docker", "what runs, and how healthy it is"),
     "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
     "load": Subcommand("modelport_client.load_command", "main", "", "ask at a steady rate, and count what fails"),
     "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
@@ -64,6 +65,9 @@ def help_text() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # no word of ours is worth failing for on a terminal without it
+            stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text())

@@ -19,7 +19,7 @@
     └── Unauthenticated           UNAUTHENTICATED      401
 
 What the server raises as NotFound reaches the user of the client as NotFound. The tree knows canonical codes only; the
-HTTP column is the map of the REST shell (`modelport_serving.rest_api`) and is repeated here for the reader.
+HTTP column is the map of the REST shell (`modelport_serving.rest.routes`) and is repeated here for the reader.
 """
 
 from __future__ import annotations

@@ -53,9 +53,26 @@ def encode(
     Raises:
         InvalidArgument: TensorFlow has no such type, the values do not convert to `dtype`, or the rows are ragged.
     """
+    proto = messages.TensorProto()
+    encode_into(proto, value, dtype, typed=typed, strings_as_content=strings_as_content)
+    return proto
+
+
+def encode_into(
+    proto: messages.TensorProto,
+    value: Any,
+    dtype: DType | None = None,
+    *,
+    typed: bool = False,
+    strings_as_content: bool = False,
+) -> None:
+    """`encode` into an empty message that is part of another: what is large is not copied once more."""
     array = as_array(value, dtype)
     row = dtype or dtypes.of_array(array)
-    proto = messages.TensorProto(dtype=row.number, tensor_shape=shape_proto(array.shape))
+    proto.dtype = row.number
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    proto.tensor_shape.SetInParent()
     if row.layout is Layout.STRING:
         strings = _utf8(array)
         if strings_as_content:
@@ -71,7 +88,6 @@ def encode(
         proto.float8_val = array.tobytes()
     else:
         getattr(proto, row.field).append(_packed(array, row))
-    return proto
 
 
 def decode(proto: messages.TensorProto) -> Array:

@@ -555,3 +555,13 @@ class PredictionLog(Message):
     @property
     def predict_streamed_log(self) -> PredictStreamedLog: ...
     def __init__(self, *, log_metadata: LogMetadata | None = ..., classify_log: ClassifyLog | None = ..., regress_log: RegressLog | None = ..., multi_inference_log: MultiInferenceLog | None = ..., session_run_log: SessionRunLog | None = ..., predict_log: PredictLog | None = ..., predict_streamed_log: PredictStreamedLog | None = ...) -> None: ...
+
+class RunOptions(Message):
+    timeout_in_ms: int
+    inter_op_thread_pool: int
+    def __init__(self, *, timeout_in_ms: int | None = ..., inter_op_thread_pool: int | None = ...) -> None: ...
+
+class ConfigProto(Message):
+    intra_op_parallelism_threads: int
+    inter_op_parallelism_threads: int
+    def __init__(self, *, intra_op_parallelism_threads: int | None = ..., inter_op_parallelism_threads: int | None = ...) -> None: ...

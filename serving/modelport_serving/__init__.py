@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelport_serving.options import AUTO, Options
+from modelport_serving.config.options import AUTO, Options
 
 if TYPE_CHECKING:
     from modelport_serving.server import Server

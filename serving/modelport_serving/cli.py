@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
+import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from modelport.errors import Aborted, InvalidArgument, ModelportError
-from modelport_serving import flags
+from modelport_serving.config import base_path_hints, flags
+from modelport_serving.monitoring.line_writer import LineWriter, fill_standard_descriptors, flush_standard_streams
 
 if TYPE_CHECKING:
     from modelport_serving.server import Server
+
+_SWITCH_S = 0.001  # that a thread may keep the interpreter while the event loop waits for it; Python's own is 5 ms
+_LAST_WORDS_S = 1.0  # for the lines that wait at the end
+_HOLD_OUT_S = 3.0  # beyond the grace, after which the process ends whatever is under way
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
         print(flags.help_text())
         return 0
     if "--container" in argv:
-        from modelport_serving.containers import serve  # Docker's client: not for the embedded server
+        from modelport_serving.docker import serve  # Docker's client: not for the embedded server
 
         return serve.main(argv, _stop_on_signals())
     try:
@@ -32,70 +35,82 @@ def main(argv: Sequence[str]) -> int:
     except InvalidArgument as error:
         print(f"modelport serve: {error.message}", file=sys.stderr)
         return 2
+    stop = _stop_on_signals(options.grace_seconds + _HOLD_OUT_S)
+    fill_standard_descriptors()
+    words = LineWriter(2)
+    say = words.write
     for note in flags.unused_notes(options):
-        _say(note)
-
-    stop = _stop_on_signals()
+        say(note)
 
     from modelport.quiet import native_notes_held_back
 
     with native_notes_held_back():
-        import modelport_serving.session  # noqa: F401  # TensorFlow: not for --help and wrong flags
+        from modelport_serving.servables import tensorflow_runtime
         from modelport_serving.server import Server
-    _spare_the_collector()
 
+        tensorflow_runtime.api()
+    sys.setswitchinterval(_SWITCH_S)
+    reopen: list[Callable[[], None]] = []
+    signal.signal(signal.SIGHUP, lambda number, frame: [open_anew() for open_anew in reopen])
     try:
-        server = Server(options, warn=_say, give_up=stop.is_set)
+        server = Server(options, warn=say, give_up=stop.is_set)
+        reopen.append(server.reopen_log)
         server.start()
     except Aborted:
-        return 0
+        return _end(0, words)
     except ModelportError as error:
-        _say(f"Failed to start server. Error: {error.code.name}: {error.message}")
-        if options.model_base_path and not Path(options.model_base_path).is_absolute():
-            _say(f"Perhaps --model_base_path={Path(options.model_base_path).absolute()} is meant.")
-        return 1
+        say(f"Failed to start server. Error: {error.code.name}: {error.message}")
+        for hint in base_path_hints.hints(options.model_base_path):
+            say(hint)
+        return _end(1, words)
     _show(server)
     while not stop.wait(1.0):  # a wait without end would keep Python from running the signal handler on some platforms
         pass
-    _say("Draining: requests under way are answered, new ones refused.")
-    server.stop()
-    _say("Stopped.")
-    return 0
+    say("Draining: requests under way are answered, new ones refused.")
+    answered = server.drain()
+    server.close_log()
+    say("Stopped." if answered else "Stopped; what was still under way after the grace is given up.")
+    return _end(0, words)
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set; from before TensorFlow's import on, so that no moment is unprepared."""
+def _stop_on_signals(hold_out_s: float | None = None) -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set; from before TensorFlow is loaded on, so that no moment is unprepared.
+
+    Args:
+        hold_out_s: seconds after the first signal at which the process ends, whatever hangs; None for never.
+    """
     stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        if stop.is_set():
+            if number == signal.SIGINT:  # asked for twice by a person: now
+                os._exit(128 + number)
+            return
+        stop.set()
+        if hold_out_s is not None:
+            last = threading.Timer(hold_out_s, os._exit, (0,))
+            last.daemon = True
+            last.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stop.set())
+        signal.signal(number, on_signal)
     return stop
 
 
-def _spare_the_collector() -> None:
-    """Take what TensorFlow's import made, some 400,000 objects, out of the garbage collector's sight.
-
-    A full collection then takes milliseconds instead of 300, so that each unload can afford one, and small requests are
-    a fifth quicker. Only in a process of our own: what embeds a Server has a collector of its own to mind.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
-
-
 def _show(server: Server) -> None:
-    from rich.console import Console
+    from modelport_serving.startup_report import curl_line, ready_text
 
-    from modelport_serving.ready import curl_line, ready_table
-
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(ready_table(server))
-    print(f"gRPC  {server.grpc_address}")
+    say = LineWriter(1).write
+    say(ready_text(server))
+    say(f"gRPC  {server.grpc_address}")
     if server.rest_address is not None:
-        print(f"REST  {server.rest_address}")
-        print(f"Try   {curl_line(server)}")
-    print("Stop with Ctrl-C.", flush=True)
+        say(f"REST  {server.rest_address}")
+        say(f"Try   {curl_line(server)}")
+    say("Stop with Ctrl-C.")
 
 
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # a closed pipe or a full disk is no reason to stop serving
-        print(line, file=sys.stderr, flush=True)
+def _end(code: int, writer: LineWriter) -> int:
+    """End the process here: its models need not be unloaded one by one, and nothing that hangs can keep it."""
+    writer.close(_LAST_WORDS_S)
+    flush_standard_streams()
+    os._exit(code)

@@ -1,34 +1,46 @@
 """The server object: start, addresses, stop. One event loop in a thread of its own; embeddable, and what the CLI runs.
 
-Life: load → (every model answers) → open the ports → serve → drain → unload. As in the real server the ports open only
-when the models are ready, so whoever can connect gets answers.
+Life: load → (every model answers) → open the ports → serve → drain → close → unload. As in the real server the ports
+open only when the models are ready, so whoever can connect gets answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import uvloop
 
 from modelport.errors import Aborted, ModelportError
-from modelport_serving.calls import AccessLog, Calls
-from modelport_serving.core import ServerCore
-from modelport_serving.dataplane import Rules
-from modelport_serving.execution import Execution
-from modelport_serving.joining import Outcome
-from modelport_serving.lanes import Batch
+from modelport_serving.batching import parameters as batching
+from modelport_serving.batching.batch_queue import Batch
+from modelport_serving.batching.merging import Outcome
+from modelport_serving.batching.scheduler import Scheduler
+from modelport_serving.config import ports
+from modelport_serving.config.options import Options
+from modelport_serving.config.settings import configuration, settle
+from modelport_serving.core.server_core import ServerCore
+from modelport_serving.inference.data_plane import DataPlane
+from modelport_serving.inference.off_loop import OffLoop
+from modelport_serving.inference.run import Rules
 from modelport_serving.listeners import Listeners
-from modelport_serving.loading import Loader
-from modelport_serving.metrics import Metrics
-from modelport_serving.options import Options
-from modelport_serving.ports import check_free
-from modelport_serving.settings import configuration, settle
+from modelport_serving.monitoring.metrics import Metrics
+from modelport_serving.monitoring.request_log import AccessLog, Calls
+from modelport_serving.servables.batch_limits import BatchLimits
+from modelport_serving.servables.saved_model_loader import SavedModelLoader
+from modelport_serving.servables.servable import Servable
 
 T = TypeVar("T")
+
+_LOAD_THREADS = 2  # so that a load that takes for ever does not keep all other models from being loaded
+_REPOSITORY_POLL_S = 1.0  # between two looks at which models a repository has
+_CLOSE_S = 10.0  # for the ports to close once everything was answered
+_LEFT_S = 2.0  # that a stop waits beyond the grace for a run or a load that does not end, before it leaves it behind
 
 
 class Server:
@@ -36,7 +48,7 @@ class Server:
 
     Args:
         options: the flags; `port=AUTO` takes any free port.
-        warn: takes one line for a person about something that is amiss; by default it is dropped.
+        warn: takes one line for a person about something that is amiss; by default it is dropped. Must not block.
         give_up: asked while `start` waits for the models; True ends the wait.
 
     Raises:
@@ -55,13 +67,13 @@ class Server:
     ) -> None:
         self._settings = settle(options)
         self.options = options
-        self.metrics = Metrics(lambda: self.core.board, lambda: self._execution.waiting)
-        self.core = ServerCore(
-            Loader(options, self._settings.batching, self.metrics),
+        self.metrics = Metrics(lambda: self.core.version_states(), lambda: self._scheduler.waiting)
+        self.core: ServerCore[Servable] = ServerCore(
+            SavedModelLoader(options, self._limits_of, self._warm_up, self.metrics),
             warn,
             poll_s=options.file_system_poll_wait_seconds,
             labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
-            load_threads=options.num_load_threads,
+            load_threads=options.num_load_threads or _LOAD_THREADS,
             unload_threads=options.num_unload_threads,
             retries=options.max_num_load_retries,
             retry_interval_s=options.load_retry_interval_micros / 1e6,
@@ -72,15 +84,16 @@ class Server:
             max_rank=options.max_tensor_rank,
         )
         is_watched = bool(self._settings.metrics_path)
-        self._log = AccessLog(options.access_log) if options.access_log else None
-        self._execution = Execution(
-            self._settings.run_threads,
-            options.max_waiting_requests,
-            join=options.join_requests,
-            watch=self._measure if is_watched else None,
+        self._log = AccessLog(options.access_log, warn) if options.access_log else None
+        self._scheduler = Scheduler(
+            self._settings.run_threads, options.max_waiting_requests, watch=self._measure if is_watched else None
+        )
+        self._off_loop = OffLoop()
+        self._plane = DataPlane(
+            self.core, self._scheduler, self._off_loop, rules, self.metrics, reloads=options.enable_reload
         )
         calls = Calls(self.metrics if is_watched else None, self._log)
-        self._listeners = Listeners(self._settings, self.core, self._execution, rules, calls, self.metrics)
+        self._listeners = Listeners(self._settings, self._plane, calls, self.metrics, warn)
         self._give_up = give_up
         self._warn = warn
         self._stopping = threading.Event()
@@ -109,17 +122,17 @@ class Server:
 
     @property
     def grpc_address(self) -> str:
-        """What a gRPC client connects to: host and port, or the unix socket."""
+        """What a gRPC client on this machine connects to: host and port, or the unix socket."""
         if self._listeners.grpc_port:
-            return f"{self.options.host}:{self._listeners.grpc_port}"
+            return ports.reachable(self.options.host, self._listeners.grpc_port)
         return f"unix:{self.options.grpc_socket_path}"
 
     @property
     def rest_address(self) -> str | None:
-        """The URL of the REST port; None without one."""
+        """The URL of the REST port for a client on this machine; None without one."""
         scheme = "http" if self._settings.ssl is None else "https"
         port = self._listeners.rest_port
-        return f"{scheme}://{self.options.host}:{port}" if port else None
+        return f"{scheme}://{ports.reachable(self.options.host, port)}" if port else None
 
     def start(self) -> None:
         """Load all models, then open the ports. Returns when the server answers.
@@ -132,7 +145,8 @@ class Server:
         options = self.options
         try:
             for port in (options.port, options.rest_api_port):
-                check_free(options.host, port)
+                ports.check_free(options.host, port)
+            ports.check_unix_socket(options.grpc_socket_path)
             self.core.configure(self._settings.models)
             if not self.core.start(self._give_up):
                 raise Aborted("Stopped before the models were ready.")
@@ -140,36 +154,84 @@ class Server:
             self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
             self._thread.start()
             self._call(self._listeners.open())
-            if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+            if self._config_poll_s() > 0:
                 self._config_poller.start()
         except BaseException:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Refuse new requests, answer those under way (for at most `grace_seconds`), unload, and end all threads."""
+    def drain(self) -> bool:
+        """Refuse new requests, and answer those under way, for at most `grace_seconds`; the ports stay open.
+
+        Returns:
+            Whether everything was answered.
+        """
         self._stopping.set()
         self.core.end_waits()
+        return self._loop is None or self._call(self._listeners.drain())
+
+    def stop(self) -> bool:
+        """Drain, close the ports, unload, and end all threads. What does not end is left behind.
+
+        Returns:
+            Whether nothing was left behind.
+        """
+        ended = self.drain()
         if self._loop is not None and self._thread is not None:
-            self._call(self._listeners.drain())
+            try:
+                self._call(self._listeners.close(), _CLOSE_S)
+            except TimeoutError:
+                ended = False
+            self._loop.call_soon_threadsafe(self._scheduler.abandon)
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            self._thread.join(_CLOSE_S)
+            if not self._thread.is_alive():
+                self._loop.close()
             self._loop = None
-        self._execution.stop()
-        self.core.stop()
+        deadline = time.monotonic() + _LEFT_S
+        ended &= self._scheduler.stop(_LEFT_S)
+        ended &= self.core.stop(max(deadline - time.monotonic(), 0.0))
+        self._off_loop.stop()
         if self._config_poller.is_alive():
-            self._config_poller.join()
+            self._config_poller.join(max(deadline - time.monotonic(), 0.0))
+        self.close_log()
+        return ended
+
+    def reopen_log(self) -> None:
+        """Go on in a new access log of the same name: the old one was moved away."""
+        if self._log is not None:
+            self._log.reopen()
+
+    def close_log(self) -> None:
+        """Write the lines of the access log that wait, and close it."""
         if self._log is not None:
             self._log.close()
 
+    def _limits_of(self, version_path: Path) -> BatchLimits | None:
+        if not self.options.enable_batching:
+            return None
+        if self.options.enable_per_model_batching_parameters:
+            return batching.limits_in(version_path)
+        return batching.limits_of(self._settings.batching)
+
+    def _warm_up(self, servable: Servable) -> None:
+        if self.options.enable_model_warmup:
+            self._plane.warm_up(servable, self.options.num_request_iterations_for_warmup)
+
+    def _config_poll_s(self) -> float:
+        if self.options.model_repository:
+            return _REPOSITORY_POLL_S
+        return self.options.model_config_file_poll_wait_seconds if self.options.model_config_file else 0.0
+
     def _poll_config(self) -> None:
-        """Apply the configuration file again and again; what is wrong with it is said once, and the old one kept."""
-        said = ""
-        while not self._stopping.wait(self.options.model_config_file_poll_wait_seconds):
+        """Apply the configuration again and again; what is wrong with it is said once, and the old one kept."""
+        said, before = "", self._settings.models
+        while not self._stopping.wait(self._config_poll_s()):
             try:
-                self.core.reload(configuration(self.options))
-                said = ""
+                found = configuration(self.options)
+                if found != before or not self.options.model_repository:
+                    self.core.reload(found)
+                said, before = "", found
             except ModelportError as error:
                 if error.message != said:
                     said = error.message
@@ -182,11 +244,11 @@ class Server:
         for task, outcome in zip(batch.tasks, outcomes, strict=True):
             if isinstance(outcome, list):
                 self.metrics.ran(servable.id.name, task.api, seconds)
-        if batch.lane.limits.asked:
+        if batch.limits.asked:
             waited = [batch.taken - task.since for task in batch.tasks]
-            self.metrics.batched([task.rows for task in batch.tasks], waited)
+            self.metrics.batched([task.rows or 0 for task in batch.tasks], waited)
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def _call(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
         """Run a coroutine on the event loop and wait for it."""
         assert self._loop is not None  # noqa: S101  # only called between start and stop
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)

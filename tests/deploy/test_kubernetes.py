@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from modelport_serving import Options, flags
+from modelport_serving import Options
+from modelport_serving.config import flags
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy/kubernetes"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from ports import free_port
 
-from modelport_serving.containers.images import SERVING
+from modelport_serving.docker.images import SERVING
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = Path(sys.executable).with_name("docker-compose")

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelport.dtypes import BY_NAME
 from modelport.errors import ModelportError
-from modelport_serving.rest_json import (
+from modelport_serving.rest.json import (
     Document,
     decode_examples,
     decode_predict,

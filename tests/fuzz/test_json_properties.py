@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from modelport.dtypes import BY_NAME
 from modelport.errors import ModelportError
-from modelport_serving.rest_json import decode_predict, encode_predictions, parse_document
-from modelport_serving.rest_json.parser import parse
+from modelport_serving.rest.json import decode_predict, encode_predictions, parse_document
+from modelport_serving.rest.json.parser import parse
 
 NUMBERS = ["float32", "float64", "int8", "uint8", "int16", "int32", "int64", "uint32", "uint64"]
 TENSORFLOW_NAME = {"float32": "float", "float64": "double"}

@@ -7,7 +7,7 @@ import pytest
 from fuzz.json_checks import SIGNATURES
 
 from modelport.errors import ModelportError
-from modelport_serving.rest_json import decode_examples, decode_predict, parse_document
+from modelport_serving.rest.json import decode_examples, decode_predict, parse_document
 
 SIZE = 12_000
 ALLOWED = 10  # four, and room for a machine with other things to do

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from modelport.errors import InvalidArgument, ModelportError, ResourceExhausted, Unavailable
-from modelport.wire import messages
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 
@@ -160,33 +158,6 @@ def test_parameters_are_checked_when_a_model_is_loaded(tmp_path, add_version, wo
         serving(tmp_path, add_version, "affine-2", words),
     ):
         pass
-
-
-@pytest.mark.parametrize(
-    ("make", "apart"),
-    [
-        (lambda x: x * 2.0 + 1.0, True),
-        (lambda x: tf.nn.softmax(tf.reshape(x, [-1, 1]) @ tf.ones([1, 3])), True),
-        (lambda x: x / tf.reduce_max(x), False),
-        (lambda x: x - tf.reduce_mean(x, axis=0), False),
-        (lambda x: x + tf.random.uniform([]), False),
-    ],
-    ids=["elementwise", "dense", "divided by the largest", "minus the mean", "random"],
-)
-def test_what_the_graph_shows_of_rows(tmp_path, make, apart):
-    from modelport_serving.session import GraphSession
-
-    module = tf.Module()
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-    def call(x):
-        return {"y": make(x)}
-
-    tf.saved_model.save(module, str(tmp_path / "1"), signatures={"serving_default": call})
-    session = GraphSession(tmp_path / "1")
-    signature = messages.SignatureDef.FromString(session.signature_defs["serving_default"])
-    assert session.keeps_rows_apart([info.name for info in signature.outputs.values()]) is apart
-    session.close()
 
 
 def test_a_stop_does_not_wait_for_a_run_without_end(tmp_path, add_version):

@@ -9,7 +9,7 @@ import pytest
 
 from modelport.errors import InvalidArgument, NotFound
 from modelport_serving import AUTO, Options
-from modelport_serving.containers.command import container_command
+from modelport_serving.docker.command import container_command
 
 OFFER = "'modelport serve' runs the embedded server"
 

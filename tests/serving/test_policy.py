@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelport.serverconfig import All, Latest, Specific
-from modelport_serving.policy import Load, Phase, Snapshot, Unload, next_action
-from modelport_serving.source import choose
-from modelport_serving.states import ServableId
+from modelport_serving.core.file_system_source import choose
+from modelport_serving.core.servable_state import ServableId
+from modelport_serving.core.version_policy import Load, Phase, Snapshot, Unload, next_action
 
 NEW, LOADING, READY, UNLOADING, ENDED = Phase
 

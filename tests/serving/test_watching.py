@@ -12,7 +12,7 @@ from modelport.errors import NotFound
 from modelport.wire import messages
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
-from modelport_serving.prometheus import Counter, Histogram
+from modelport_serving.monitoring.prometheus_text import Counter, Histogram
 
 PAGE = "/monitoring/prometheus/metrics"
 LINE = re.compile(r'^:?[a-zA-Z_][\w:]*(\{(\w+="([^"\\]|\\.)*",?)*\})? -?[0-9.e+-]+$')

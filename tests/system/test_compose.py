@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport_serving.containers import images
+from modelport_serving.docker import images
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = Path(sys.executable).with_name("docker-compose")
@@ -55,7 +55,7 @@ def test_the_image_can_be_replaced():
 
 def test_the_server_reads_the_same_files_as_ours(tmp_path):
     from modelport import serverconfig
-    from modelport_serving import flags
+    from modelport_serving.config import flags
 
     serving = config()["services"]["serving"]
     folder = next(v["source"] for v in serving["volumes"] if v["target"] == "/config")

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from modelport import tensors
 from modelport.dtypes import BY_NAME
 from modelport.wire import messages
-from modelport_serving.rest_json import encode_metadata, encode_status
+from modelport_serving.rest.json import encode_metadata, encode_status
 
 
 def test_status():

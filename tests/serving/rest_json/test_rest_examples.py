@@ -7,7 +7,7 @@ import pytest
 
 from modelport.errors import InvalidArgument
 from modelport.wire import messages
-from modelport_serving.rest_json import decode_examples, encode_classifications, encode_regressions, parse_document
+from modelport_serving.rest.json import decode_examples, encode_classifications, encode_regressions, parse_document
 
 
 def examples_of(body):

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modelport.errors import InvalidArgument
-from modelport_serving.rest_json import dump, parse_document, signature_name
-from modelport_serving.rest_json.parser import parse
+from modelport_serving.rest.json import dump, parse_document, signature_name
+from modelport_serving.rest.json.parser import parse
 
 
 def value_of(text: bytes):

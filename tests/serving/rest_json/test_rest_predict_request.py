@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from modelport.dtypes import BY_NAME
 from modelport.errors import InvalidArgument, ModelportError, Unimplemented
-from modelport_serving.rest_json import decode_predict, parse_document
-from modelport_serving.rest_json.parser import parse
+from modelport_serving.rest.json import decode_predict, parse_document
+from modelport_serving.rest.json.parser import parse
 
 FLOAT, INT32, STRING = (BY_NAME[name].number for name in ("float", "int32", "string"))
 

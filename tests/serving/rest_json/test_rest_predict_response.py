@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport.errors import InvalidArgument
-from modelport_serving.rest_json import encode_error, encode_predictions
-from modelport_serving.rest_json.number_texts import compact, double_texts, float_texts
-from modelport_serving.rest_json.parser import parse
+from modelport_serving.rest.json import encode_error, encode_predictions
+from modelport_serving.rest.json.number_texts import compact, double_texts, float_texts
+from modelport_serving.rest.json.parser import parse
 
 
 def strings(*values):

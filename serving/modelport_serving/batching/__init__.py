@@ -1,0 +1,1 @@
+"""Requests that share runs: parameters, queues, merging, and the scheduler that runs them."""

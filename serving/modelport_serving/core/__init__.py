@@ -1,0 +1,1 @@
+"""Which versions are served: source, policy, manager, states; knows nothing of TensorFlow and of requests."""

@@ -1,0 +1,70 @@
+"""Bodies of requests: inflated where they are gzip, within bounds."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from modelport.errors import InvalidArgument
+from modelport_serving.rest.http_messages import Request
+
+_PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
+_GZIP = zlib.MAX_WBITS | 16  # of zlib's windowBits: with gzip's header and checksum
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what one request may ask for."""
+
+    timeout_s: float | None  # of an inference
+    max_body_bytes: int  # after inflating
+    max_inflate_ratio: int
+    max_depth: int  # of JSON
+
+
+class TooLarge(InvalidArgument):
+    """A body over the limits: 413."""
+
+
+def is_gzip(request: Request) -> bool:
+    """Whether the body is to be inflated; the real server looks for the word, in lower case."""
+    return bool(request.body) and "gzip" in request.headers.get("content-encoding", "")
+
+
+def inflate(body: bytes, limits: Limits) -> bytes:
+    """The content of a gzip body, which may have several members (RFC 1952, 2.2).
+
+    Returns:
+        The content; empty where it cannot be inflated, as in the real server.
+
+    Raises:
+        TooLarge: it inflates to more than the limits allow; that is known a MiB past the limit at the latest.
+    """
+    pieces: list[bytes] = []
+    inflated = 0
+    left = body
+    try:
+        while left.strip(b"\0"):  # archivers fill up the last block with zeros
+            member = zlib.decompressobj(_GZIP)
+            while not member.eof:
+                piece = member.decompress(left, _PIECE)
+                left = member.unconsumed_tail
+                inflated += len(piece)
+                ratio = inflated / max(len(body) - len(left), 1)
+                if inflated > limits.max_body_bytes or (inflated > _PIECE and ratio > limits.max_inflate_ratio):
+                    raise _too_large(inflated, len(body), limits)
+                if not piece and not member.eof:
+                    return b""  # cut off
+                pieces.append(piece)
+            left = member.unused_data
+    except zlib.error:
+        return b""
+    return b"".join(pieces)
+
+
+def _too_large(inflated: int, sent: int, limits: Limits) -> TooLarge:
+    return TooLarge(
+        f"Expected a gzip body that inflates to at most {limits.max_body_bytes} bytes (--rest_api_max_body_bytes) and, "
+        f"beyond {_PIECE} bytes, to at most {limits.max_inflate_ratio} times its size (--rest_api_max_inflate_ratio). "
+        f"Received: {sent} bytes, of which a part inflates to {inflated} already"
+    )

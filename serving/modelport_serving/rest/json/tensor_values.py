@@ -1,0 +1,147 @@
+"""Parsed JSON values → arrays of a signature's dtype, by TensorFlow Serving's rules.
+
+The dtype decides what a literal may be: floats take any number; integers take integer literals only (`1.0` and `true`
+are refused), of the range of int32 for the narrow ones, which then wrap; bools take true and false; strings take
+strings and base64 objects. The shape is read from the first element of each level; every other element must fit it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelport import dtypes
+from modelport.dtypes import DType
+from modelport.errors import InvalidArgument, Unimplemented
+from modelport_serving.rest.json.dump import dump, type_name, value_error
+from modelport_serving.rest.json.strings import decode_base64, is_base64_object
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_INT32 = (-(2**31), 2**31 - 1)
+INTEGER_RANGES: dict[str, tuple[int, int]] = {
+    "int8": _INT32,
+    "uint8": _INT32,
+    "int16": _INT32,
+    "int32": _INT32,
+    "int64": (-(2**63), 2**63 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
+}
+MAX_RANK = 64  # numpy's
+
+
+def shape_of(value: Any, *, rows: bool = False) -> tuple[int, ...]:
+    """The shape that the first element of each level promises; of `rows`, which will have one dimension more.
+
+    Raises:
+        InvalidArgument: more levels than an array can have dimensions.
+    """
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    if len(shape) + rows > MAX_RANK:
+        raise InvalidArgument(
+            f"Expected a tensor of at most {MAX_RANK} dimensions; received lists nested {len(shape)} deep."
+        )
+    return tuple(shape)
+
+
+def flatten(value: Any, shape: tuple[int, ...], dtype: DType) -> list[Any]:
+    """The values of a tensor in row-major order, checked against shape and dtype.
+
+    Raises:
+        InvalidArgument: a list of another length or at another level, or a value that the dtype does not take.
+        Unimplemented: a dtype that JSON cannot carry.
+    """
+    flat: list[Any] = []
+    _fill(value, 0, shape, dtype, flat)
+    return flat
+
+
+def to_array(flat: list[Any], shape: tuple[int, ...], dtype: DType) -> Array:
+    """The array of checked values; strings make an object array of bytes, a shape of () makes a scalar."""
+    if dtype.name == "string":
+        array = np.empty(len(flat), object)
+        array[:] = flat
+    elif dtype.name == "uint64":
+        array = np.array(flat, np.uint64)
+    elif dtype.name in INTEGER_RANGES:
+        array = np.array(flat, np.int64).astype(dtype.numpy)  # astype wraps, as the real server's cast does
+    elif dtype.name == "float":
+        with np.errstate(over="ignore"):  # beyond the range of a float is infinity
+            array = _flushed(np.array(flat, np.float64).astype(np.float32))
+    elif dtype.name == "double":
+        array = _flushed(np.array(flat, np.float64))
+    else:
+        array = np.array(flat, dtype.numpy)
+    return array.reshape(shape)
+
+
+def tensor(value: Any, number: int) -> Array:
+    """The array of one JSON value, read as DataType `number`.
+
+    Raises:
+        InvalidArgument: see `flatten`; or no tensor has that dtype.
+        Unimplemented: a dtype that JSON cannot carry.
+    """
+    dtype = dtypes.by_number(number)
+    shape = shape_of(value)
+    return to_array(flatten(value, shape, dtype), shape, dtype)
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as error texts write it: `[2,3]`."""
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _flushed(array: Array) -> Array:
+    """Numbers too small for a normalised float become zeros of their sign: the real server computes so throughout."""
+    tiny = np.abs(array) < np.finfo(array.dtype).tiny
+    return np.where(tiny, np.copysign(0.0, array), array).astype(array.dtype) if tiny.any() else array
+
+
+def _fill(value: Any, level: int, shape: tuple[int, ...], dtype: DType, flat: list[Any]) -> None:
+    rank = len(shape)
+    if not isinstance(value, list):
+        if level != rank:
+            raise value_error(
+                value, f"found at incorrect level: {level + 1} in the JSON DOM. Expected at level: {rank}"
+            )
+        flat.append(_scalar(value, dtype))
+        return
+    if level >= rank:
+        raise InvalidArgument(f"Encountered list at unexpected level: {level} expected < {rank}")
+    if len(value) != shape[level]:
+        raise InvalidArgument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for item in value:
+        _fill(item, level + 1, shape, dtype, flat)
+
+
+def _scalar(value: Any, dtype: DType) -> Any:
+    kind = type(value)
+    name = dtype.name
+    if name in ("float", "double"):
+        if kind is float or kind is int:
+            return value
+    elif name in INTEGER_RANGES:
+        low, high = INTEGER_RANGES[name]
+        if kind is int and low <= value <= high:
+            return value
+    elif name == "bool":
+        if kind is bool:
+            return value
+    elif name == "string":
+        if kind is bytes:
+            return value
+        if is_base64_object(value):
+            return decode_base64(value[b"b64"])
+        if kind is dict:
+            raise value_error(value, "not formatted correctly for base64 data")
+    else:
+        raise Unimplemented(f"Conversion of JSON Value: {dump(value)} to type: {name}")
+    raise value_error(value, f"Type: {type_name(value)} is not of expected type: {name}")

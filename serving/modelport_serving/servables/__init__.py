@@ -1,0 +1,1 @@
+"""Loaded versions: a SavedModel in a session, and what is needed to load one."""
