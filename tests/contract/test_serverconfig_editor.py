@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.configedit import change_file, change_model, model_of
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 from modelport.serverconfig import All, Latest, ModelConfig, ServerConfig, Specific, format_models, parse_models
+from modelport.serverconfig.editor import change_file, change_model, model_of
 
 STACK = (Path(__file__).parent.parent.parent / "serving/config/models.config").read_text()
 TEXT = """# two of them
