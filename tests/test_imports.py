@@ -22,6 +22,16 @@ ALLOWED = {
     "modelport_export": {"modelport", "modelport_client", "modelport_serving"},
     "modelport_training": {"modelport", "modelport_client", "modelport_serving", "modelport_export"},
 }
+# The floors of the contract, lowest first: a module imports those below it only, type checking included.
+CONTRACT_FLOORS = [
+    {"errors", "quiet", "readable"},
+    {"layout", "regular_files"},
+    {"atomic", "digests", "json_files"},
+    {"manifest", "run_record", "wire"},
+    {"dtypes", "manifest_cache", "serverconfig", "staging", "varint"},
+    {"repository", "tensors"},
+    {"__main__"},
+]
 # The floors inside the server, lowest first: a module imports lower ones only.
 SERVING_FLOORS = [
     {"lean_tensorflow", "options", "states", "flags", "prometheus", "batching"},
@@ -71,6 +81,19 @@ def test_imports_run_one_way(package):
         assert others <= ALLOWED[package], f"{path.relative_to(ROOT)} imports {sorted(others - ALLOWED[package])}"
 
 
+def test_the_contract_is_built_in_floors():
+    floor_of = {module: number for number, floor in enumerate(CONTRACT_FLOORS) for module in floor}
+    for path in PACKAGES["modelport"].rglob("*.py"):
+        module = path.relative_to(PACKAGES["modelport"]).with_suffix("").parts[0]
+        if module == "__init__":
+            continue
+        assert module in floor_of, f"say in CONTRACT_FLOORS where {path.name} belongs"
+        for name in imported(path):
+            other = name.split(".")[1] if name.startswith("modelport.") else module
+            if other in floor_of and other != module:
+                assert floor_of[other] < floor_of[module], f"{path.name} imports {other}"
+
+
 def test_the_server_is_built_in_floors():
     floor_of = {module: number for number, floor in enumerate(SERVING_FLOORS) for module in floor}
     for path in PACKAGES["modelport_serving"].glob("*.py"):
@@ -86,7 +109,9 @@ def test_the_server_is_built_in_floors():
 @pytest.mark.parametrize(
     "module",
     [
+        "modelport.manifest_cache",
         "modelport.repository",
+        "modelport.run_record",
         "modelport.staging",
         "modelport.serverconfig",
         "modelport.tensors",

@@ -16,7 +16,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.saved_model.fingerprinting_utils import write_fingerprint
 
 from modelport import layout
-from modelport.errors import DataLoss, FailedPrecondition, ModelportError, NotFound, from_os_error
+from modelport.errors import DataLoss, FailedPrecondition, NotFound, from_os_error
 from modelport.regular_files import read_bounded
 from modelport_export.endpoint import Endpoint
 from modelport_export.resources import captured_objects
@@ -79,11 +79,11 @@ def read(folder: Path) -> Any:
     """
     path = folder / _FILE
     try:
-        saved = SavedModel.FromString(read_bounded(path, _MOST_BYTES))
+        data = read_bounded(path, _MOST_BYTES)
     except NotFound as error:
         raise NotFound(f"Expected a SavedModel folder with '{_FILE}' in it. Received: {str(folder)!r}") from error
-    except ModelportError:
-        raise
+    try:
+        saved = SavedModel.FromString(data)
     except Exception as error:  # protobuf's DecodeError has no common home across its implementations
         raise DataLoss(f"Expected a SavedModel in {str(path)!r}; it does not parse: {error}") from error
     return saved

@@ -56,7 +56,7 @@ def load(
         _import(module, "--import")
     if not path.exists():
         raise NotFound(f"Expected {_KINDS}. Received: {str(path)!r}, which does not exist.")
-    if (path / layout.SAVED_MODEL).is_file():
+    if (path / layout.SAVED_MODEL).exists():
         return Source(path)
     if (record := run_record.read(path)) is not None:
         return _load_run(path, record, allow_lambda)
