@@ -8,12 +8,12 @@ in the same place sweeps away what the dead left.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import secrets
 import shutil
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from modelport.regular_files import files_below
 
 PREFIX = ".modelport-"  # of hidden folders where nothing else says how they are called
 _TOKEN_BYTES = 6  # of a hidden folder's name: 2**48 names, so that two writers do not meet
+# What flock says of a folder on a file system that cannot lock one; NFS says EBADF.
+_NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_MODE = 0o777  # of a file: who may read, write and run it
 
 
 def write(path: Path, make: Callable[[Path], object]) -> None:
@@ -110,10 +113,15 @@ class Aside:
         while self._path is None:
             path = self._parent / f"{self._prefix}{secrets.token_hex(_TOKEN_BYTES)}"
             path.mkdir(self._mode)
-            lock = _lock(path)
-            if lock is None:  # a sweep came between making and locking: the folder is another's, or gone
-                continue
-            self._lock, self._path = lock, path
+            try:
+                lock = _lock(path)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    path.rmdir()
+                    raise
+                lock = -1  # nobody can lock it, so nobody sweeps it away
+            if lock is not None:  # else a sweep came between making and locking: the folder is gone
+                self._lock, self._path = lock, path
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,12 +145,12 @@ class Aside:
 
 
 def sweep(parent: Path, prefix: str = PREFIX) -> None:
-    """Remove the hidden folders that killed writers left in `parent`."""
+    """Remove the hidden folders that killed writers left in `parent`; none where folders cannot be locked."""
     ours = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{{2 * _TOKEN_BYTES}}}")
     for path in [child for child in parent.iterdir() if ours.fullmatch(child.name)]:
         try:
             lock = _lock(path)
-        except OSError:  # not ours to open
+        except OSError:  # not ours to open, or no folder
             continue
         if lock is not None:
             shutil.rmtree(path, ignore_errors=True)
@@ -188,8 +196,8 @@ def _flush(path: Path) -> None:
 def _pass_on_mode(place: Path, made: Path) -> None:
     if not place.exists():
         return
-    before, now = place.stat(), made.stat()
-    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
-        with contextlib.suppress(PermissionError):  # only root gives files away
-            os.chown(made, before.st_uid, before.st_gid)
-    made.chmod(stat.S_IMODE(before.st_mode))
+    before = place.stat()
+    for owner, group in ((-1, before.st_gid), (before.st_uid, -1)):
+        with contextlib.suppress(PermissionError):  # only root gives files away, and only members into a group
+            os.chown(made, owner, group)
+    made.chmod(before.st_mode & _MODE)

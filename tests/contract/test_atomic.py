@@ -1,5 +1,7 @@
 """Files and folders that are there whole or not at all, whoever is killed, and nothing is left behind."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -198,6 +200,20 @@ def test_many_writers_at_once(tmp_path):
         assert process.communicate(timeout=60)[1] == ""
         assert process.returncode == 0
     assert (tmp_path / "file").read_text() in {letter * 1000 for letter in "abc"}
+    assert names(tmp_path) == ["file"]
+
+
+def test_where_folders_cannot_be_locked_nothing_is_swept(tmp_path, monkeypatch):
+    """Linux refuses to lock a folder over NFS: nothing could be published there."""
+
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Aside(tmp_path) as aside:
+        (aside.path / "half").touch()
+        write_text(tmp_path / "file", "new")
+        assert (aside.path / "half").exists()
     assert names(tmp_path) == ["file"]
 
 
