@@ -48,4 +48,5 @@ def digest_files(folder: Path) -> dict[str, FileDigest]:
 def digest_of(files: Mapping[str, FileDigest]) -> str:
     """One digest of a set of files, by their names and contents."""
     lines = (f"{name}\0{file.sha256}\n" for name, file in sorted(files.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    text = "".join(lines).encode("utf-8", "surrogateescape")  # names are any bytes
+    return hashlib.sha256(text).hexdigest()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import reprlib
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ from modelport.json_files import (
 
 SCHEMA = 1
 RELATIVE_PATH = layout.MANIFEST
-MOST_BYTES = 4 * 2**20  # of a manifest: some 25,000 files at 150 bytes each; read into 100 MB of objects at the worst
+MOST_BYTES = 4 * 2**20  # of a manifest: some 25,000 files at 150 bytes each; 200 MB of objects at the worst
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -184,7 +186,7 @@ def _from_object(found: Mapping[str, Any], path: Path) -> Manifest:
     for required in ("schema", "model"):
         if required not in found:
             raise DataLoss(
-                f"Expected a manifest in {str(path)!r}, with the field {required!r}. Received: {list(found)}."
+                f"Expected a manifest in {str(path)!r}, with the field {required!r}. Received: {reprlib.repr(found)}."
             )
     check_fields(found, _CHECKS, path)
     known = {f.name for f in dataclasses.fields(Manifest)}
@@ -195,12 +197,22 @@ def _from_object(found: Mapping[str, Any], path: Path) -> Manifest:
 
 
 def _file(name: str, found: Any, path: Path) -> FileDigest:
-    parts = PurePosixPath(name).parts
-    if "/".join(parts) != name or name == "" or ".." in parts or "\0" in name:
+    if not _is_inside(name):
         raise DataLoss(
-            f"Expected a relative path inside of the version in 'files' of {str(path)!r}. Received: {name!r}."
+            f"Expected a relative path inside of the version in 'files' of {str(path)!r}. Received: "
+            f"{reprlib.repr(name)}."
         )
     if not (is_mapping(found) and found.keys() >= _FILE_CHECKS.keys()):
-        raise DataLoss(f"Expected 'sha256' and 'size' of the file {name!r} in {str(path)!r}.")
+        raise DataLoss(f"Expected 'sha256' and 'size' of the file {reprlib.repr(name)} in {str(path)!r}.")
     check_fields(found, _FILE_CHECKS, path, within=f"files.{name}.")
     return FileDigest(found["sha256"], found["size"])
+
+
+def _is_inside(name: str) -> bool:
+    """Whether it is a relative POSIX path, plainly written, that the disk can know and that leads nowhere else."""
+    parts = PurePosixPath(name).parts
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return name == "/".join(parts) != "" and ".." not in parts and "\0" not in name

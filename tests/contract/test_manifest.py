@@ -108,7 +108,20 @@ def test_what_is_wrong_is_said_as_it_is(version, content, said):
         ),
         *(
             ({"files": {name: {"sha256": "0" * 64, "size": 1}}}, "Expected a relative path inside of the version")
-            for name in ("", ".", "..", "../a", "a/../../b", "/etc/passwd", "//a", "a//b", "a/", "./a", "a\0b")
+            for name in (
+                "",
+                ".",
+                "..",
+                "../a",
+                "a/../../b",
+                "/etc/passwd",
+                "//a",
+                "a//b",
+                "a/",
+                "./a",
+                "a\0b",
+                "\ud800",
+            )
         ),
         ({"training": "x" * 10_000, "model": "x" * 10_000}, "'training' in .*Received: 'xxx.{,60}$"),
     ],
@@ -124,6 +137,18 @@ def test_row_independence_is_kept_and_may_be_missing():
     manifest = Manifest(model="m", row_independent=("classify", "serving_default"))
     assert json.loads(manifest.to_json())["row_independent"] == ["classify", "serving_default"]
     assert from_json(manifest.to_json(), PATH) == manifest
+
+
+def test_a_file_whose_name_is_no_text_is_kept(repository):
+    """Linux takes any bytes for a name."""
+    with repository.stage("m") as staging:
+        (staging.path / "saved_model.pb").touch()
+        Path(os.fsdecode(os.fsencode(staging.path) + b"/caf\xe9")).touch()
+        published = staging.commit(Manifest(model="m"))
+    manifest = manifests.read(published.path)
+    assert set(manifest.files) == {"saved_model.pb", os.fsdecode(b"caf\xe9")}
+    assert missing_files(published.path, manifest) == []
+    manifests.verify(published.path)
 
 
 def test_a_byte_order_mark_is_no_fault(version):
