@@ -21,6 +21,7 @@ from modelport.serverconfig.models import (
     format_models,
     format_policy,
     models_from_message,
+    models_to_message,
     parse_models,
 )
 from modelport.serverconfig.monitoring import MonitoringConfig, format_monitoring, parse_monitoring
@@ -47,6 +48,7 @@ __all__ = [
     "format_ssl",
     "model_of",
     "models_from_message",
+    "models_to_message",
     "parse_batching",
     "parse_models",
     "parse_monitoring",
