@@ -176,7 +176,10 @@ _ERRNO: dict[int, type[ModelportError]] = {
     errno.EFBIG: ResourceExhausted,
     errno.EMFILE: ResourceExhausted,
     errno.ENOTDIR: FailedPrecondition,
+    errno.EISDIR: FailedPrecondition,
+    errno.ELOOP: FailedPrecondition,
     errno.EEXIST: AlreadyExists,
+    errno.ENOTEMPTY: AlreadyExists,
     errno.ENAMETOOLONG: InvalidArgument,
 }
 

@@ -1,77 +1,19 @@
-"""The model repository: the on-disk contract between the exporter and every server.
+"""The model repository: the on-disk contract between the exporter and every server, read and written.
 
-    models/                          Repository.root
-    └── digits/                      a model; its name is one path segment
-        ├── 1/                       a version, never changed once it is there
-        │   ├── saved_model.pb
-        │   ├── variables/
-        │   ├── assets/
-        │   └── assets.extra/
-        │       ├── manifest.json                 `modelport.manifest`
-        │       └── tf_serving_warmup_requests
-        ├── 2/
-        ├── .allotted                the last number given out; the lock under which numbers are given
-        └── .staging-x7k2p9/         a version in the making (`modelport.staging`); no server looks at it
-
-Reading is as lenient as the real server: every child whose name parses as an integer is a version, so `00000123` is
-version 123. Writing is canonical: plain decimals. Source: `file_system_storage_path_source.cc` of TensorFlow Serving.
+`modelport.layout` draws it. A version is never changed once it is there; `modelport.staging` says how it comes there.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelport import manifest as manifests
-from modelport.errors import FailedPrecondition, InvalidArgument, NotFound, from_os_error
+from modelport.errors import FailedPrecondition, NotFound, from_os_error
+from modelport.layout import check_name, list_versions, parse_version
 from modelport.manifest import Manifest
+from modelport.staging import Staging
 
-if TYPE_CHECKING:
-    from modelport.staging import Staging
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-# What absl::SimpleAtoi takes: surrounding ASCII white space, a sign, decimal digits; within int64.
-_INTEGER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*", re.ASCII)
-
-
-def check_name(name: str) -> str:
-    """Return the model name if we may write under it.
-
-    Raises:
-        InvalidArgument: it is not one plain path segment (a slash, `..`, a leading dot, white space, too long).
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidArgument(
-            "Expected a model name of letters, digits, '_', '-' and '.', beginning with a letter or digit, at most 128 "
-            f"long, because it becomes a folder and part of a URL. Received: {name!r}"
-        )
-    return name
-
-
-def parse_version(name: str) -> int | None:
-    """The version that the real server reads from a child's name, or None when it skips the child."""
-    if not _INTEGER.fullmatch(name):
-        return None
-    version = int(name)
-    return version if -(2**63) <= version < 2**63 else None
-
-
-def list_versions(base_path: Path) -> dict[int, Path]:
-    """The versions under a model's base path as the real server sees them, ascending.
-
-    Of several names for one number (`1`, `001`) the last in lexicographic order wins. Files count as well as folders:
-    a server that is given one will fail to load it and say so.
-
-    Raises:
-        NotFound, FailedPrecondition, PermissionDenied: the base path is missing, no folder, or unreadable.
-    """
-    try:
-        names = sorted(child.name for child in base_path.iterdir())
-    except OSError as error:
-        raise from_os_error(error, "list the versions under", base_path) from error
-    found = {version: base_path / name for name in names if (version := parse_version(name)) is not None}
-    return dict(sorted(found.items()))
+__all__ = ["Repository", "check_name", "list_versions", "parse_version"]
 
 
 class Repository:
@@ -134,6 +76,4 @@ class Repository:
 
     def stage(self, model: str) -> Staging:
         """Begin a version: `with repository.stage("digits") as staging: … staging.commit(manifest)`."""
-        from modelport.staging import Staging
-
-        return Staging(self, check_name(model))
+        return Staging(self.base_path(model))

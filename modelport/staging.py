@@ -1,14 +1,12 @@
-"""Stage → commit: how a version comes into the repository whole or not at all.
+"""Stage → commit: how a version comes under a base path whole or not at all.
 
-A version is written into a sibling folder whose name is no integer, so no server looks at it. `commit` takes the
-model's lock, allots the next number, writes the manifest, lets all users read the files, flushes everything to the disk
-and renames the folder into place: one atomic step. Both locks are `flock`s, which the kernel drops when their holder
-dies, however it dies:
+A version is written into a sibling folder whose name is no integer (`modelport.atomic.Aside`), so no server looks at
+it. `commit` takes the model's lock, allots the next number, writes the manifest, lets all users read the files, flushes
+everything to the disk and renames the folder into place: one atomic step.
 
-- `.allotted` is locked while folders are made, swept and committed; it holds the last number given out, so a number is
-  never used twice, not even after its version was deleted.
-- each staging folder is locked by the publisher that fills it; one that can be locked by another was left behind by a
-  killed publisher, and the next `stage` removes it.
+`.allotted` is the lock, and holds the last number given out, so a number is never used twice, not even after its
+version was deleted. It is a `flock`, which the kernel drops when its holder dies, however it dies. The file is written
+where it is, because a replaced file would be another lock: a few bytes at its beginning, which no kill cuts in two.
 """
 
 from __future__ import annotations
@@ -17,25 +15,23 @@ import contextlib
 import dataclasses
 import fcntl
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
+from modelport import layout
 from modelport import manifest as manifests
-from modelport.errors import FailedPrecondition, Internal, from_os_error
+from modelport.atomic import Aside
+from modelport.digests import digest_files, digest_of
+from modelport.errors import DataLoss, FailedPrecondition, OutOfRange, from_os_error
+from modelport.layout import list_versions
 from modelport.manifest import Manifest
 from modelport.readable import make_folder, open_tree
+from modelport.regular_files import read_bounded
 
-if TYPE_CHECKING:
-    from modelport.repository import Repository
-
-ALLOTTED = ".allotted"
-STAGING_PREFIX = ".staging-"
+_MOST_ALLOTTED_BYTES = 64  # the largest number has 19 digits; the rest is for what an editor adds
 
 
 @dataclass(frozen=True)
@@ -51,33 +47,29 @@ class Published:
 class Staging:
     """A version in the making; use as a context manager. Leaving without `commit` removes it.
 
+    Args:
+        base_path: the model's, made if it is missing; its last part is the model's name.
+
     Raises (on entering):
-        PermissionDenied, ResourceExhausted, FailedPrecondition: the repository is read-only, full, or not a folder.
+        PermissionDenied, ResourceExhausted, FailedPrecondition: the disk is read-only or full, the base path no folder.
+        DataLoss: `.allotted` holds no number.
     """
 
-    def __init__(self, repository: Repository, model: str) -> None:
-        self.repository = repository
-        self.model = model
-        self._base = repository.base_path(model)
-        self._path: Path | None = None
-        self._lock = -1
+    def __init__(self, base_path: Path) -> None:
+        self.model = base_path.name
+        self._base = base_path
+        self._aside = Aside(base_path, layout.STAGING_PREFIX)
 
     @property
     def path(self) -> Path:
         """The folder to fill."""
-        if self._path is None:
-            raise Internal("Expected a staging that was entered and not yet committed: use it in a `with` statement.")
-        return self._path
+        return self._aside.path
 
     def __enter__(self) -> Staging:
         try:
             make_folder(self._base)
-            with _allotment(self._base):
-                _sweep(self._base)
-                path = self._base / f"{STAGING_PREFIX}{secrets.token_hex(6)}"
-                path.mkdir()
-                self._lock = _lock_folder(path)
-                self._path = path
+            with _allotment(self._base):  # what keeps a commit from its number is found before the work
+                self._aside.__enter__()
         except OSError as error:
             raise from_os_error(error, "stage a version in", self._base) from error
         return self
@@ -85,9 +77,7 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._path is not None:
-            shutil.rmtree(self._path, ignore_errors=True)
-        self._release()
+        self._aside.__exit__(kind, error, trace)
 
     def commit(self, manifest: Manifest) -> Published:
         """Make the staged files the next version, or recognise them as the newest one.
@@ -96,107 +86,82 @@ class Staging:
         version. (Equal to an older one is a new version: the publisher wants it served again.)
 
         Raises:
-            FailedPrecondition: there is no `saved_model.pb` in the folder.
+            FailedPrecondition: there is no `saved_model.pb` in the folder, or something that is no regular file.
+            DataLoss: the newest version's manifest, or `.allotted`, cannot be read.
+            OutOfRange: the highest number was given out.
             PermissionDenied, ResourceExhausted: the disk refuses; nothing became visible.
         """
         path = self.path
-        if not (path / "saved_model.pb").is_file():
+        if not (path / layout.SAVED_MODEL).is_file():
             raise FailedPrecondition(f"Expected a SavedModel in {str(path)!r}: there is no 'saved_model.pb' in it.")
         try:
-            files = manifests.digest_files(path)
-            digest = manifest.content_digest or manifests.digest_of(files)
-            with _allotment(self._base) as last:
-                newest = self.repository.newest_manifest(self.model)
+            files = digest_files(path)
+            digest = manifest.content_digest or digest_of(files)
+            with _allotment(self._base) as allotted:
+                versions = list_versions(self._base)
+                newest = manifests.read(versions[max(versions)]) if versions else None
                 if newest is not None and newest.content_digest == digest:
-                    return Published(
-                        self.model, newest.version, self.repository.version_path(self.model, newest.version), new=False
-                    )
-                versions = self.repository.versions(self.model)
-                version = max(last, *versions, 0) + 1
+                    return Published(self.model, max(versions), versions[max(versions)], new=False)
+                version = self._next(allotted.last, versions)
                 complete = dataclasses.replace(
                     manifest,
                     model=self.model,
                     content_digest=digest,
                     version=version,
-                    parent_version=versions[-1] if versions else None,
+                    parent_version=max(versions) if versions else None,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     files=files,
                 )
-                target = manifests.RELATIVE_PATH
-                (path / target).parent.mkdir(exist_ok=True)
-                (path / target).write_text(complete.to_json(), "utf-8")
+                manifests.write(path, complete)
                 open_tree(path)
-                _flush(path)
-                _record(self._base, version)
+                allotted.record(version)
                 final = self._base / str(version)
-                path.rename(final)
-                _flush_folder(self._base)
+                self._aside.put(final)
         except OSError as error:
             raise from_os_error(error, "commit a version into", self._base) from error
-        self._path = None
-        self._release()
         return Published(self.model, version, final, new=True)
 
-    def _release(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
-        self._path = None
+    def _next(self, last: int, versions: Iterable[int]) -> int:
+        version = max(last, *versions, 0) + 1
+        if layout.parse_version(str(version)) is None:
+            raise OutOfRange(
+                f"Expected a number above {version - 1} for the next version in {str(self._base)!r}: servers read none "
+                "that high. Remove that version, and write a lower number into '.allotted'."
+            )
+        return version
+
+
+class _Allotted:
+    """The open, locked `.allotted`."""
+
+    def __init__(self, handle: int, last: int) -> None:
+        self._handle = handle
+        self.last = last  # 0 when no number was given out yet
+
+    def record(self, version: int) -> None:
+        """Write down the number before it is used: a number lost to a crash is skipped, never doubled."""
+        text = f"{version}\n".encode("ascii")
+        os.pwrite(self._handle, text, 0)
+        os.ftruncate(self._handle, len(text))
+        os.fsync(self._handle)
 
 
 @contextlib.contextmanager
-def _allotment(base: Path) -> Iterator[int]:
-    """Hold the model's lock; gives the last number that was given out (0 at first)."""
-    with (base / ALLOTTED).open("a+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read().strip()
-        yield int(text) if text.isdecimal() else 0
-
-
-def _record(base: Path, version: int) -> None:
-    """Write down the number before it is used: a number lost to a crash is skipped, never doubled."""
-    with (base / ALLOTTED).open("r+", encoding="ascii") as file:
-        file.write(f"{version}\n")
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _lock_folder(path: Path) -> int:
-    """Open a folder and take its lock; raises BlockingIOError when somebody alive holds it."""
-    handle = os.open(path, os.O_RDONLY)
+def _allotment(base: Path) -> Iterator[_Allotted]:
+    """Hold the model's lock; raises OSError, and ModelportError for a file that holds no number."""
+    path = base / layout.ALLOTTED
+    if path.exists():
+        read_bounded(path, _MOST_ALLOTTED_BYTES)  # refuses what would never end, before it is opened for writing
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
-
-
-def _sweep(base: Path) -> None:
-    """Remove what killed publishers left; called under the model's lock, so no new folder is taken for a dead one."""
-    for path in base.glob(f"{STAGING_PREFIX}*"):
-        try:
-            handle = _lock_folder(path)
-        except OSError:  # held by a living publisher, or not ours to open
-            continue
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(handle)
-
-
-def _flush(folder: Path) -> None:
-    """fsync every file and folder below, deepest first, then the folder itself."""
-    for root, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            with Path(root, name).open("rb") as file:
-                os.fsync(file.fileno())
-        _flush_folder(Path(root))
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        text = read_bounded(path, _MOST_ALLOTTED_BYTES).decode("ascii", "replace").strip() or "0"
+        last = layout.parse_version(text)
+        if last is None:
+            raise DataLoss(
+                f"Expected the last number given out in {str(path)!r}. Received: {text!r}. Write into it the highest "
+                "number that a version ever had; without the file, that of the highest version counts."
+            )
+        yield _Allotted(handle, last)
     finally:
         os.close(handle)

@@ -22,9 +22,18 @@ ALLOWED = {
     "modelport_export": {"modelport", "modelport_client", "modelport_serving"},
     "modelport_training": {"modelport", "modelport_client", "modelport_serving", "modelport_export"},
 }
+# The floors of the contract, lowest first: a module imports those below it only, type checking included.
+CONTRACT_FLOORS = [
+    {"errors", "quiet", "readable"},
+    {"layout", "regular_files"},
+    {"atomic", "digests", "json_files"},
+    {"manifest", "run_record", "wire"},
+    {"dtypes", "manifest_cache", "serverconfig", "staging", "varint"},
+    {"repository", "tensors"},
+    {"__main__"},
+]
 # The rooms of the server, lowest first: a module imports from its own room and from lower ones only.
 SERVING_ROOMS = (
-    "docker",
     "config",
     "monitoring",
     "core",
@@ -33,6 +42,7 @@ SERVING_ROOMS = (
     "inference",
     "rest",
     "grpc_server",
+    "docker",
     "",  # the program itself
 )
 
@@ -55,6 +65,19 @@ def test_imports_run_one_way(package):
         assert others <= ALLOWED[package], f"{path.relative_to(ROOT)} imports {sorted(others - ALLOWED[package])}"
 
 
+def test_the_contract_is_built_in_floors():
+    floor_of = {module: number for number, floor in enumerate(CONTRACT_FLOORS) for module in floor}
+    for path in PACKAGES["modelport"].rglob("*.py"):
+        module = path.relative_to(PACKAGES["modelport"]).with_suffix("").parts[0]
+        if module == "__init__":
+            continue
+        assert module in floor_of, f"say in CONTRACT_FLOORS where {path.name} belongs"
+        for name in imported(path):
+            other = name.split(".")[1] if name.startswith("modelport.") else module
+            if other in floor_of and other != module:
+                assert floor_of[other] < floor_of[module], f"{path.name} imports {other}"
+
+
 def room_of(parts: list[str]) -> int:
     """The room of a module below `modelport_serving`, by the parts of its dotted name."""
     return SERVING_ROOMS.index(parts[0] if len(parts) > 1 or parts[0] in SERVING_ROOMS else "")
@@ -75,7 +98,9 @@ def test_each_room_of_the_server_imports_from_lower_ones():
 @pytest.mark.parametrize(
     "module",
     [
+        "modelport.manifest_cache",
         "modelport.repository",
+        "modelport.run_record",
         "modelport.staging",
         "modelport.serverconfig",
         "modelport.tensors",
@@ -109,10 +134,12 @@ def test_tensorflow_is_imported_in_one_file_of_the_server():
     assert files == {"tensorflow_runtime.py"}
 
 
-def test_the_server_brings_no_keras_and_keeps_it_from_nobody():
+def test_the_server_runs_without_importing_tensorflow_and_beside_it():
     code = """
-import sys, modelport_serving.servables.saved_model_session, modelport_serving.server
-heavy = {"keras", "sklearn", "matplotlib"} & set(sys.modules)
+import sys, modelport_serving.server
+from modelport_serving.servables import tensorflow_runtime
+tensorflow_runtime.api()
+heavy = {"tensorflow", "keras", "sklearn", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy
 import tensorflow as tf
 lazily = tf.keras.layers.Dense

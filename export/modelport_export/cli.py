@@ -15,15 +15,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelport import manifest as manifests
-from modelport.errors import InvalidArgument, from_os_error
+from modelport import run_record
+from modelport.errors import InvalidArgument
+from modelport.layout import check_name
 from modelport.quiet import native_notes_held_back
 from modelport.readable import closed_to_others
-from modelport.repository import check_name
+from modelport.regular_files import read_text
 from modelport_export.gate import Gate
 from modelport_export.images import ImageInput
 
 if TYPE_CHECKING:
     from modelport_export.sources import Source
+
+_MOST_LABEL_BYTES = 16 * 2**20  # of a file of labels: 100,000 classes at 160 bytes each
 
 
 def export_main(argv: Sequence[str]) -> int:
@@ -123,7 +127,7 @@ def _load(options: argparse.Namespace, progress: Callable[[str], None]) -> Sourc
     if options.labels is not None:
         given["labels"] = _lines(options.labels)
     if options.samples is not None:
-        given["samples"] = sources.read_npz(options.samples)
+        given["samples"] = run_record.read_npz(options.samples)
     return dataclasses.replace(source, **given)
 
 
@@ -144,10 +148,7 @@ def _image(options: argparse.Namespace, source: Source) -> ImageInput:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise from_os_error(error, "read the labels", path) from error
+    return read_text(path, _MOST_LABEL_BYTES, "read the labels").splitlines()
 
 
 def _gate(options: argparse.Namespace) -> Gate:

@@ -13,10 +13,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelport import serverconfig
-from modelport.configedit import change_file, model_of, replace_text
 from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError
 from modelport.repository import Repository
-from modelport.serverconfig import All, Latest, ModelConfig, Specific, VersionPolicy
+from modelport.serverconfig import (
+    All,
+    Latest,
+    ModelConfig,
+    Specific,
+    VersionPolicy,
+    change_file,
+    model_of,
+    replace_text,
+)
 from modelport_client import Client
 
 _POLL_S = 0.1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -19,10 +18,11 @@ import keras
 import tensorflow as tf
 
 import modelport
+from modelport import atomic
 from modelport import manifest as manifests
-from modelport.errors import AlreadyExists, from_os_error
+from modelport.layout import check_name
 from modelport.manifest import Manifest
-from modelport.repository import Repository, check_name
+from modelport.repository import Repository
 from modelport.staging import Published
 from modelport_export import gate as gates
 from modelport_export import report, sources, usage, versions
@@ -112,25 +112,17 @@ def export(
         ModelportError: it cannot be served, or was not proven; nothing is left at `to`.
     """
     to = Path(to).absolute()
-    _refuse_existing(to)
+    atomic.refuse_existing(to)  # before the work
     source = _source(model, allow_lambda, image=image, labels=labels, samples=samples, metrics=metrics)
     steps = _Steps(progress)
-    staged = to.with_name(f".{to.name}-{secrets.token_hex(4)}")
     with _workspace() as workspace:
         with steps.step("describe"):
             version = versions.describe(source, workspace, input_signature, allow_lambda)
-        try:
-            staged.mkdir(parents=True)
+        with atomic.new_folder(to) as staged:
             manifest = _fill(staged, to.name, source, version, None, gate, steps)
             created = datetime.now(UTC).isoformat(timespec="seconds")
             manifest = dataclasses.replace(manifest, created=created, files=manifests.digest_files(staged))
-            (staged / manifests.RELATIVE_PATH).write_text(manifest.to_json(), "utf-8")
-            _refuse_existing(to)
-            staged.rename(to)
-        except OSError as error:
-            raise from_os_error(error, "write the SavedModel folder", to) from error
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            manifests.write(staged, manifest)
     return to
 
 
@@ -219,13 +211,6 @@ class _Steps:
 def _workspace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
         yield Path(folder)
-
-
-def _refuse_existing(to: Path) -> None:
-    if to.exists() or to.is_symlink():
-        raise AlreadyExists(
-            f"Expected a folder that is not there yet, because nothing is overwritten. Received: {str(to)!r}"
-        )
 
 
 def _revision() -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from modelport import layout
 from modelport.manifest import Manifest
 
-RELATIVE_PATH = Path("assets.extra") / "report.md"
+RELATIVE_PATH = layout.REPORT
 
 
 def render(manifest: Manifest) -> str:

@@ -15,12 +15,15 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.saved_model.fingerprinting_utils import write_fingerprint
 
+from modelport import layout
 from modelport.errors import DataLoss, FailedPrecondition, NotFound, from_os_error
+from modelport.regular_files import read_bounded
 from modelport_export.endpoint import Endpoint
 from modelport_export.resources import captured_objects
 from modelport_export.signatures import Signature, Spec, spec_of
 
-_FILE = "saved_model.pb"
+_FILE = layout.SAVED_MODEL
+_MOST_BYTES = 2**31  # protobuf's limit of a message
 _INIT_SIGNATURE = "__saved_model_init_op"  # how TensorFlow marks what initialises tables; no client calls it
 
 
@@ -76,11 +79,11 @@ def read(folder: Path) -> Any:
     """
     path = folder / _FILE
     try:
-        saved = SavedModel.FromString(path.read_bytes())
-    except FileNotFoundError as error:
-        raise NotFound(f"Expected a SavedModel folder with {_FILE!r} in it. Received: {str(folder)!r}") from error
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
+        data = read_bounded(path, _MOST_BYTES)
+    except NotFound as error:
+        raise NotFound(f"Expected a SavedModel folder with '{_FILE}' in it. Received: {str(folder)!r}") from error
+    try:
+        saved = SavedModel.FromString(data)
     except Exception as error:  # protobuf's DecodeError has no common home across its implementations
         raise DataLoss(f"Expected a SavedModel in {str(path)!r}; it does not parse: {error}") from error
     return saved

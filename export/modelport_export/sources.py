@@ -1,15 +1,8 @@
-"""Where a model comes from: memory, a `.keras` file, a training run's folder, or a SavedModel folder.
-
-run/
-├── run.json        recipe, labels, image, metrics, dataset, settings
-├── model.keras
-└── samples.npz     raw held-out inputs by name, and `label` or `target_*`, which are no inputs
-"""
+"""Where a model comes from: memory, a `.keras` file, a run folder (`modelport.run_record`), or a SavedModel folder."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, from_os_error
+from modelport import layout, run_record
+from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from modelport.run_record import RunRecord, is_target, read_npz
 from modelport_export.images import ImageInput
 from modelport_export.signatures import Array
 
@@ -62,10 +56,10 @@ def load(
         _import(module, "--import")
     if not path.exists():
         raise NotFound(f"Expected {_KINDS}. Received: {str(path)!r}, which does not exist.")
-    if (path / "saved_model.pb").is_file():
+    if (path / layout.SAVED_MODEL).exists():
         return Source(path)
-    if (path / "run.json").is_file():
-        return _load_run(path, allow_lambda)
+    if (record := run_record.read(path)) is not None:
+        return _load_run(path, record, allow_lambda)
     if path.suffix in (".h5", ".hdf5"):
         if not allow_h5:
             raise PermissionDenied(
@@ -79,53 +73,32 @@ def load(
     raise InvalidArgument(f"Expected {_KINDS}. Received: {str(path)!r}")
 
 
-def _load_run(folder: Path, allow_lambda: bool) -> Source:
-    run = _read_json(folder / "run.json")
-    if run.get("finished") is False:
+def _load_run(folder: Path, record: RunRecord, allow_lambda: bool) -> Source:
+    if not record.finished:
         raise FailedPrecondition(
             f"Expected a finished run. Received: {str(folder)!r}, whose training was interrupted. Resume it first."
         )
-    if run.get("recipe"):
-        _import(run["recipe"], f"the recipe of {str(folder)!r}")
-    image = ImageInput.from_dict(run["image"]) if run.get("image") else None
-    dataset = run.get("dataset") or {}
-    settings = run.get("settings") or {}
+    if record.recipe:
+        _import(record.recipe, f"the recipe of {str(folder)!r}")
+    image = ImageInput.from_dict(record.image) if record.image else None
     return Source(
-        model=_load_keras(folder / "model.keras", allow_lambda),
+        model=_load_keras(folder / run_record.MODEL, allow_lambda),
         image=image,
-        labels=run.get("labels") or None if image is not None else None,
-        samples=_load_samples(folder / "samples.npz", image),
-        metrics=run.get("metrics") or {},
-        data=dataset if isinstance(dataset, Mapping) else {"dataset": dataset},
-        training={"recipe": run.get("recipe"), **settings},
+        labels=record.labels or None if image is not None else None,
+        samples=_load_samples(folder / run_record.SAMPLES, image),
+        metrics=record.metrics,
+        data=record.dataset,
+        training={"recipe": record.recipe, **record.settings},
     )
 
 
 def _load_samples(path: Path, image: ImageInput | None) -> dict[str, Array] | None:
-    if not path.is_file():
+    if not path.exists():
         return None
     arrays = read_npz(path)
     if image is not None:
         return {name: array for name, array in arrays.items() if name == "image"}
-    return {name: array for name, array in arrays.items() if name != "label" and not name.startswith("target_")}
-
-
-def read_npz(path: Path) -> dict[str, Array]:
-    """All arrays of an `.npz` file, without running code from it.
-
-    Raises:
-        NotFound, PermissionDenied, …: the file cannot be opened.
-        DataLoss: it is no `.npz`, or holds Python objects.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise from_os_error(error, "read the samples", path) from error
-    except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataLoss(
-            f"Expected samples as np.savez writes them, without Python objects. Received: {str(path)!r} ({error})"
-        ) from error
+    return {name: array for name, array in arrays.items() if not is_target(name)}
 
 
 def _load_keras(path: Path, allow_lambda: bool) -> Any:
@@ -163,18 +136,6 @@ def lambda_text(received: str) -> str:
         f"{received}. Write it as a layer class with @keras.saving.register_keras_serializable(), or pass "
         "--allow-lambda (allow_lambda=True) if you trust where it is from."
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise from_os_error(error, "read", path) from error
-    except ValueError as error:
-        raise DataLoss(f"Expected JSON in {str(path)!r}; it cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise DataLoss(f"Expected a JSON object in {str(path)!r}. Received: {type(found).__name__}")
-    return found
 
 
 def _import(module: str, why: str) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from modelport import layout
 from modelport.manifest import Manifest
 from modelport_export.signatures import REST_DTYPES, SERVE_IMAGE_BYTES, SERVING_DEFAULT, Array, Signature
 
-REQUEST = Path("assets.extra") / "request.json"
+REQUEST = layout.REQUEST
 _LONGEST_LINE = 200  # beyond it the request is read from the file
 
 

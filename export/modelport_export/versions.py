@@ -10,6 +10,7 @@ import keras
 
 from modelport import manifest as manifests
 from modelport.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from modelport.regular_files import copy_regular, files_below
 from modelport_export import calling, content, prove, samples, savedmodel, sources, warmup
 from modelport_export.classifier import ImageClassifier
 from modelport_export.report import RELATIVE_PATH as REPORT
@@ -103,6 +104,7 @@ class FromSavedModel:
 
     def __init__(self, source: Source) -> None:
         self._source: Path = source.model
+        files_below(self._source)  # what is no regular file is refused before anything is read
         for given, name in ((source.image, "image"), (source.labels, "labels")):
             if given is not None:
                 raise InvalidArgument(
@@ -125,7 +127,13 @@ class FromSavedModel:
     def write(self, folder: Path, name: str) -> None:
         """See `Version`; the manifest and the report are written anew."""
         dropped = (manifests.RELATIVE_PATH.name, REPORT.name)
-        shutil.copytree(self._source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*dropped))
+        shutil.copytree(
+            self._source,
+            folder,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(*dropped),
+            copy_function=copy_regular,
+        )
 
     def prove(self, folder: Path, name: str) -> dict[str, Any]:
         """See `Version`."""

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from modelport import tensors
+from modelport import layout, tensors
 from modelport.wire import messages
 from modelport_export.signatures import Array
 
-RELATIVE_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
+RELATIVE_PATH = layout.WARMUP_REQUESTS
 BATCH = 32  # the larger of the two batch sizes; a model of many signatures stays far below 1000 records
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pb2
 
+from modelport import atomic
+
 HERE = Path(__file__).parent
 PROTOS = HERE / "protos"
 DESCRIPTORS = HERE / "descriptors.binpb"
@@ -137,8 +139,8 @@ def check() -> bool:
 def main() -> None:
     """Write both files."""
     descriptors = compile_descriptors()
-    DESCRIPTORS.write_bytes(descriptors)
-    STUBS.write_text(write_stubs(descriptors))
+    atomic.write_bytes(DESCRIPTORS, descriptors)
+    atomic.write_text(STUBS, write_stubs(descriptors))
     print(f"{DESCRIPTORS.name}: {len(descriptors)} bytes; {STUBS.name}")
 
 

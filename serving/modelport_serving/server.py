@@ -85,8 +85,11 @@ class Server:
         )
         is_watched = bool(self._settings.metrics_path)
         self._log = AccessLog(options.access_log, warn) if options.access_log else None
+        batch_threads = batching.thread_count(self._settings.batching)
         self._scheduler = Scheduler(
-            self._settings.run_threads, options.max_waiting_requests, watch=self._measure if is_watched else None
+            batch_threads if options.enable_batching else options.run_thread_count(),
+            options.max_waiting_requests,
+            watch=self._measure if is_watched else None,
         )
         self._off_loop = OffLoop()
         self._plane = DataPlane(

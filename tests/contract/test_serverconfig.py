@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tensorflow_serving.config import model_server_config_pb2
 
 from modelport import serverconfig as config
-from modelport.errors import InvalidArgument, NotFound
+from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 
 _POLICIES = st.one_of(
     st.integers(1, 100).map(config.Latest),
@@ -101,3 +101,29 @@ def test_files(tmp_path):
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidArgument, match="no UTF-8"):
         config.read(binary)
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff# marked\nmodel_config_list {}\n", "# Windows\r\nmodel_config_list {\r\n}\r\n"]
+)
+def test_what_editors_on_windows_write(tmp_path, text):
+    """A byte-order mark was an error at 1:1, where nobody sees anything."""
+    path = tmp_path / "models.config"
+    path.write_bytes(text.encode())
+    assert config.parse_models(config.read(path)).models == ()
+
+
+def test_a_file_that_would_never_end(tmp_path, trap):
+    make, said = trap
+    make(tmp_path / "models.config")
+    with pytest.raises(FailedPrecondition, match=said):
+        config.read(tmp_path / "models.config")
+
+
+def test_numbers_that_no_server_takes():
+    for model in (
+        config.ModelConfig("m", "/m", config.Specific((2**63,))),
+        config.ModelConfig("m", "/m", labels={"stable": 2**63}),
+    ):
+        with pytest.raises(InvalidArgument, match=r"within int64\. Received: .*9223372036854775808"):
+            config.format_models(config.ServerConfig((model,)))

@@ -64,7 +64,7 @@ def x(*values):
 
 
 def test_waiting_requests_share_runs_unasked(tmp_path, add_version):
-    with serving(tmp_path, add_version, "affine-2", run_threads=1) as (server, client):
+    with serving(tmp_path, add_version, "affine-2", run_threads=1, join_requests="all") as (server, client):
         for _ in range(20):
             answers = ask_at_once(client, 16, lambda index: x(index, index + 1))
             assert [a["y"].tolist() for a in answers] == [[i / 2 + 2, i / 2 + 2.5] for i in range(16)]
@@ -74,7 +74,7 @@ def test_waiting_requests_share_runs_unasked(tmp_path, add_version):
 
 
 def test_requests_do_not_share_runs_when_told_so(tmp_path, add_version):
-    with serving(tmp_path, add_version, "affine-2", join_requests=False) as (server, client):
+    with serving(tmp_path, add_version, "affine-2", join_requests="none") as (server, client):
         for _ in range(5):
             ask_at_once(client, 16, lambda index: x(index))
         assert metric(server, ":tensorflow:core:graph_runs") == 5 * 16

@@ -113,7 +113,7 @@ def test_a_broken_version_is_one_line(base):
         (["--port=many"], "Expected a number for --port"),
         (["--enable_model_warmup=1"], "--enable_model_warmup=true"),
         (["--model_name"], "Expected a value for --model_name"),
-        (["serve"], "Expected flags of the form --name=value"),
+        (["models", "serve"], "Expected flags of the form --name=value. Received: 'serve'"),
     ],
 )
 def test_wrong_flags(flags, words):

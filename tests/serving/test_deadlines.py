@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
 import time
 
@@ -58,6 +60,8 @@ def test_a_client_that_goes_takes_its_waiting_request_along(one_at_a_time):
         connection = http.client.HTTPConnection(host, timeout=10)
         connection.request("POST", "/v1/models/counter:predict", b'{"inputs": 1.0}')
         time.sleep(0.2)
+        # Not by a plain close, which looks like that of a client which has asked and now only reads.
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
         busy.join()
         assert count(client, 0.0) == 0

@@ -21,7 +21,7 @@ def readers_of(process):
     found = []
     for child in process.children():
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-            if any("json_reader" in word for word in child.cmdline()):
+            if any("parse_worker" in word for word in child.cmdline()):
                 found.append(child)
     return found
 
@@ -55,7 +55,7 @@ def with_reader(options):
         ask(server.rest_port, usual())
         wait_for_readers(psutil.Process(), 1)
         deadline = time.monotonic() + 20
-        while not all(reader.is_ready for reader in server._listeners._json_readers._readers):
+        while not all(reader.is_ready for reader in server._listeners._parse_pool._readers):
             assert time.monotonic() < deadline, "it does not become ready"
             time.sleep(0.05)
         yield server

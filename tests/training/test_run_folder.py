@@ -17,7 +17,6 @@ import tensorflow as tf
 from modelport.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument
 from modelport_export.images import ImageInput
 from modelport_training import Settings, TrainedModel, train
-from modelport_training.aside import write_aside
 from modelport_training.recipe import names
 from modelport_training.run_folder import RunFolder
 
@@ -222,19 +221,6 @@ def test_a_diverging_loss_is_an_error(tmp_path: Path) -> None:
 def test_settings_out_of_range(change: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument, match=f"Expected {next(iter(change))} as a .*Received"):
         quick(Path("unused"), **change)
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    path.write_text("old")
-
-    def half(aside: Path) -> None:
-        aside.write_text("ne")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(Exception, match="No space left"):
-        write_aside(path, half)
-    assert path.read_text() == "old"
 
 
 def test_publish_makes_a_version(trained: Trained, tmp_path: Path) -> None:

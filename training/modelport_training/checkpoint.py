@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from modelport import atomic
 from modelport.errors import DataLoss, FailedPrecondition
-from modelport_training.aside import write_aside
 from modelport_training.datasets.dataset import Array
 
 
@@ -61,7 +61,7 @@ def save(path: Path, model: Any, standing: Standing) -> None:
     for kind, values in _variables(model).items():
         arrays |= {f"{kind}.{index}": variable.numpy() for index, variable in enumerate(values)}
     arrays |= {f"best.{index}": value for index, value in enumerate(standing.best)}
-    write_aside(path, lambda aside: np.savez(aside, allow_pickle=False, **arrays))
+    atomic.write(path, lambda made: np.savez(made, allow_pickle=False, **arrays))
 
 
 def restore(path: Path, model: Any) -> Standing:

@@ -16,6 +16,7 @@ import numpy as np
 
 from modelport.errors import FailedPrecondition
 from modelport.repository import Repository
+from modelport.run_record import SAMPLES, read_npz
 from modelport_client import Client, Prediction
 from modelport_client.load import Outcome, SteadyLoad, answered_by, percentile
 from modelport_training.digits_drawing import draw_digits
@@ -87,8 +88,8 @@ class Demo:
             server.stop()
 
     def _predict(self, run: Path, server: DemoServer) -> None:
-        with np.load(run / "samples.npz") as samples:
-            images, labels = samples["image"][:8], samples["label"][:8]
+        samples = read_npz(run / SAMPLES)
+        images, labels = samples["image"][:8], samples["label"][:8]
         answers = []
         for target in (server.grpc, server.rest):
             with Client(target) as client:
@@ -108,8 +109,7 @@ class Demo:
         print(draw_digits(images, captions))
 
     def _swap_under_load(self, run: Path, server: DemoServer) -> int:
-        with np.load(run / "samples.npz") as samples:
-            image = samples["image"][:1]
+        image = read_npz(run / SAMPLES)["image"][:1]
         with Client(server.grpc, retry=False) as client:
 
             def ask() -> Prediction:

@@ -15,9 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modelport import atomic
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_training import checkpoint, learning_curve
-from modelport_training.aside import write_aside
 from modelport_training.board import Board
 from modelport_training.checkpoint import Standing
 from modelport_training.datasets import Dataset, load_dataset
@@ -62,7 +62,7 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     with run.locked():
         # The run: new, to be resumed, or finished already.
         record = run.begin(settings, plan, dataset.fingerprint)
-        if record is not None and record["finished"]:
+        if record is not None and record.finished:
             display.say(f"This run is finished: {run.path}")
             return TrainedModel.load(run.path)
         facts = _facts(recipe, plan, dataset)
@@ -111,10 +111,10 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
 
         # What is left behind; the record comes last and says that all of it is there.
         samples = _samples(recipe, dataset, model)
-        write_aside(run.samples, lambda aside: np.savez_compressed(aside, allow_pickle=False, **samples))
+        atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
         title = f"{recipe.name} on {dataset.name}"
-        write_aside(run.curve, lambda aside: learning_curve.draw(aside, title, standing.history, standing.best_epoch))
-        write_aside(run.model, model.save)
+        atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
+        atomic.write(run.model, model.save)
         run.write_record(
             {
                 "finished": True,

@@ -1,4 +1,4 @@
-"""The run folder: what a training leaves behind, and the only thing that the exporter reads of it.
+"""The run folder: what a training leaves behind. What the exporter reads of it stands in `modelport.run_record`.
 
 runs/sequential-digits/
 ├── run.json              settings, data, metrics, history, labels, versions; "finished" when all of it is there
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,12 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.errors import AlreadyExists, DataLoss, FailedPrecondition, from_os_error
-from modelport_training.aside import write_aside
+from modelport import run_record
+from modelport.errors import AlreadyExists, FailedPrecondition, from_os_error
+from modelport.run_record import RunRecord
 from modelport_training.settings import Plan, Settings, differences
-
-SCHEMA = 1
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,12 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The trained model."""
-        return self.path / "model.keras"
+        return self.path / run_record.MODEL
 
     @property
     def samples(self) -> Path:
         """Raw held-out examples."""
-        return self.path / "samples.npz"
+        return self.path / run_record.SAMPLES
 
     @property
     def curve(self) -> Path:
@@ -63,32 +60,15 @@ class RunFolder:
     @property
     def record(self) -> Path:
         """`run.json`."""
-        return self.path / "run.json"
+        return self.path / run_record.RECORD
 
-    def read_record(self) -> Record | None:
-        """What `run.json` says, or None when there is none.
+    def read_record(self) -> RunRecord | None:
+        """What `run.json` says, or None when there is none. Raises DataLoss as `run_record.read` does."""
+        return run_record.read(self.path)
 
-        Raises:
-            DataLoss: it is no record of a run.
-        """
-        try:
-            record = json.loads(self.record.read_text("utf-8"))
-            if record["schema"] != SCHEMA:
-                raise DataLoss(f"Expected schema {SCHEMA} in {str(self.record)!r}. Received: {record['schema']!r}.")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise from_os_error(error, "read", self.record) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataLoss(
-                f"Expected the record of a run in {str(self.record)!r}; it cannot be read: {error!r}."
-            ) from error
-        return record
-
-    def write_record(self, record: Record) -> None:
+    def write_record(self, fields: Mapping[str, Any]) -> None:
         """Replace `run.json`."""
-        text = json.dumps({"schema": SCHEMA, **record}, indent=2) + "\n"
-        write_aside(self.record, lambda aside: aside.write_text(text, "utf-8"))
+        run_record.write(self.path, fields)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -114,7 +94,7 @@ class RunFolder:
         finally:
             os.close(handle)
 
-    def begin(self, settings: Settings, plan: Plan, fingerprint: str) -> Record | None:
+    def begin(self, settings: Settings, plan: Plan, fingerprint: str) -> RunRecord | None:
         """Decide what becomes of an earlier run in the folder, before anything is written.
 
         Returns:
@@ -136,8 +116,8 @@ class RunFolder:
                 )
             return None
         if not settings.resume:
-            done = "a finished run" if record["finished"] else "an unfinished run"
-            way = "overwrite replaces it" if record["finished"] else "resume goes on with it, overwrite replaces it"
+            done = "a finished run" if record.finished else "an unfinished run"
+            way = "overwrite replaces it" if record.finished else "resume goes on with it, overwrite replaces it"
             raise AlreadyExists(f"Expected no run in {str(self.path)!r}. Received: {done}; {way}.")
         _check_same(self.path, record, plan, fingerprint)
         return record
@@ -149,10 +129,10 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
-def _check_same(path: Path, record: Record, plan: Plan, fingerprint: str) -> None:
-    differing = differences(record["settings"], plan)
-    if record["dataset"]["fingerprint"] != fingerprint:
-        differing.append(f"the data had the fingerprint {record['dataset']['fingerprint']} and have {fingerprint}")
+def _check_same(path: Path, record: RunRecord, plan: Plan, fingerprint: str) -> None:
+    differing = differences(record.settings, plan)
+    if (before := record.dataset.get("fingerprint")) != fingerprint:
+        differing.append(f"the data had the fingerprint {before} and have {fingerprint}")
     if differing:
         raise FailedPrecondition(
             f"Expected the settings and data of the run in {str(path)!r}, so that it ends as it would have. Received: "

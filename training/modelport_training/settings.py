@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Settings:
         return self.output or Path("runs") / re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{dataset}")
 
 
-def differences(then: dict[str, object], plan: Plan) -> list[str]:
+def differences(then: Mapping[str, object], plan: Plan) -> list[str]:
     """How the recorded settings of an earlier run differ from a plan, one phrase a setting."""
     now = dataclasses.asdict(plan)
     return [f"{name} was {then.get(name)!r} and is {now[name]!r}" for name in now if then.get(name) != now[name]]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
-from modelport.errors import DataLoss, FailedPrecondition
+from modelport.errors import DataLoss, FailedPrecondition, NotFound
+from modelport.run_record import is_target, read_npz
 from modelport_export.images import ImageInput
 from modelport_training.datasets.dataset import Array
 from modelport_training.recipe import load_recipe
@@ -58,27 +58,28 @@ class TrainedModel:
         """
         run = RunFolder(folder)
         record = run.read_record()
-        if record is None or not record["finished"]:
+        if record is None or not record.finished:
             state = "an unfinished run; resume it" if record else "no run"
             raise FailedPrecondition(f"Expected a finished run in {str(folder)!r}. Received: {state}.")
-        load_recipe(record["recipe"])  # registers its own layers
+        if record.recipe is None:
+            raise FailedPrecondition(f"Expected the run of a recipe in {str(folder)!r}. Received: a run without one.")
+        load_recipe(record.recipe)  # registers its own layers
         try:
             model = keras.models.load_model(run.model)
-            with run.samples.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = dict(archive)
-        except (OSError, ValueError) as error:
+            arrays = read_npz(run.samples)
+        except (OSError, ValueError, NotFound) as error:
             raise DataLoss(f"Expected the files of a finished run in {str(folder)!r}: {error}") from error
         return cls(
             model=model,
             folder=folder,
-            metrics=record["metrics"],
-            history=record["history"],
-            labels=tuple(record["labels"]),
-            image=ImageInput.from_dict(record["image"]) if record["image"] else None,
-            samples={name: array for name, array in arrays.items() if not _is_target(name)},
-            targets={name: array for name, array in arrays.items() if _is_target(name)},
-            data=record["dataset"],
-            settings=record["settings"],
+            metrics=record.metrics,
+            history=record.history,
+            labels=tuple(record.labels or ()),
+            image=ImageInput.from_dict(record.image) if record.image else None,
+            samples={name: array for name, array in arrays.items() if not is_target(name)},
+            targets={name: array for name, array in arrays.items() if is_target(name)},
+            data=record.dataset,
+            settings=record.settings,
         )
 
     def publish(self, repository: Path, name: str, **options: Any) -> Published:
@@ -103,7 +104,3 @@ class TrainedModel:
             training=self.settings,
             **options,
         )
-
-
-def _is_target(name: str) -> bool:
-    return name == "label" or name.startswith("target_")

@@ -19,11 +19,10 @@ from modelport.serverconfig import (
     read,
 )
 from modelport.tensors import MAX_RANK
-from modelport_serving.batching.parameters import thread_count
 from modelport_serving.config import tls
 from modelport_serving.config.options import AUTO, Options
-from modelport_serving.monitoring.metrics import DEFAULT_PATH
 
+_METRICS_PATH = "/monitoring/prometheus/metrics"
 _ABOVE_0 = (
     "max_waiting_requests",
     "rest_api_max_json_depth",
@@ -47,12 +46,6 @@ class Settings:
     metrics_path: str  # "" for no page
     ssl: SslConfig | None
 
-    @property
-    def run_threads(self) -> int:
-        """How many model runs may be under way at a time."""
-        options = self.options
-        return thread_count(self.batching) if options.enable_batching else options.run_thread_count()
-
 
 def settle(options: Options) -> Settings:
     """Check the options and read their files.
@@ -70,7 +63,6 @@ def settle(options: Options) -> Settings:
     if options.batching_parameters_file and not options.enable_per_model_batching_parameters:
         path = options.batching_parameters_file
         parameters = parse_batching(read(path), repr(path))
-    thread_count(parameters)
     return Settings(options, configuration(options), parameters, _metrics_path(options), ssl)
 
 
@@ -112,7 +104,7 @@ def _metrics_path(options: Options) -> str:
     if not options.monitoring_config_file or not options.rest_api_port:
         return ""
     config = parse_monitoring(read(options.monitoring_config_file), repr(options.monitoring_config_file))
-    return (config.path or DEFAULT_PATH) if config.enable else ""
+    return (config.path or _METRICS_PATH) if config.enable else ""
 
 
 def _check(options: Options) -> None:

@@ -12,7 +12,6 @@ from modelport.errors import Code
 from modelport_serving.monitoring.prometheus_text import Counter, Gauge, Histogram, Labels, growing
 
 CONTENT_TYPE = "text/plain"
-DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
 _TFS, _OURS, _LOADER, _GRAPH = (
     ":tensorflow:serving:",

@@ -6,10 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from google.protobuf import text_format
-
 from modelport import manifest
-from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
+from modelport.errors import FailedPrecondition, ModelportError
 from modelport.serverconfig import read
 from modelport.wire import messages
 from modelport_serving.config.options import Options
@@ -18,6 +16,7 @@ from modelport_serving.monitoring.metrics import Metrics
 from modelport_serving.servables.batch_limits import BatchLimits
 from modelport_serving.servables.saved_model_session import GraphSession
 from modelport_serving.servables.servable import Servable
+from modelport_serving.servables.tensorflow_runtime import config_proto
 
 
 class SavedModelLoader:
@@ -79,7 +78,7 @@ class SavedModelLoader:
                 time.monotonic() - begin,
                 self._limits_of(path),
                 options.join_requests,
-                () if facts is None else getattr(facts, "row_independent", ()),
+                () if facts is None else facts.row_independent,
             )
         except BaseException:
             session.close()
@@ -95,7 +94,8 @@ def session_config(options: Options) -> bytes:
     """
     data = b""
     if options.tensorflow_session_config_file:
-        data = _from_file(options.tensorflow_session_config_file)
+        path = options.tensorflow_session_config_file
+        data = config_proto(read(path), path)
     intra, inter = options.tensorflow_intra_op_parallelism, options.tensorflow_inter_op_parallelism
     if intra <= 0 and inter <= 0:
         intra = inter = options.tensorflow_session_parallelism
@@ -103,15 +103,3 @@ def session_config(options: Options) -> bytes:
         intra_op_parallelism_threads=max(intra, 0), inter_op_parallelism_threads=max(inter, 0)
     )
     return data + bytes(threads.SerializeToString())  # of a field given twice, the last one counts
-
-
-def _from_file(path: str) -> bytes:
-    from tensorflow.core.protobuf.config_pb2 import ConfigProto  # all of its fields, which takes all of TensorFlow
-
-    config = ConfigProto()
-    try:
-        text_format.Parse(read(path), config)
-    except text_format.ParseError as error:
-        raise InvalidArgument(f"Invalid protobuf file: '{path}'; at line:column {error}") from error
-    data: bytes = config.SerializeToString()
-    return data

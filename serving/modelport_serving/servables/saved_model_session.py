@@ -27,6 +27,8 @@ _MISSING = (
     "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
     "Specified file path: {}"
 )
+_VARIABLES = Path("variables") / "variables.index"
+_VARIABLE_KINDS = frozenset({b"VarHandleOp", b"VariableV2", b"Variable"})
 _SIGNATURE_DEFS = 5  # field number of MetaGraphDef.signature_def; its entries are those of SignatureDefMap
 _ENTRY = b"\x0a"  # tag of SignatureDefMap.signature_def
 
@@ -71,6 +73,10 @@ class GraphSession:
                     options, None, str(path).encode(), words, len(tags), self._graph, meta_graph, status
                 )
             self.signature_defs = _signature_defs(meta_graph.contents)
+            if not (path / _VARIABLES).exists() and self._has_variables():
+                raise NotFound(
+                    f"{path / _VARIABLES}; No such file or directory: the graph has variables, without values"
+                )
         except BaseException:
             self.close()
             raise
@@ -140,6 +146,14 @@ class GraphSession:
         if graph:
             self._api.DeleteGraph(graph)
         self._prepared.clear()
+
+    def _has_variables(self) -> bool:
+        """Whether the graph holds variables; TensorFlow loads it without their values, and then fails each request."""
+        position = ctypes.c_size_t()
+        while operation := self._api.GraphNextOperation(self._graph, ctypes.byref(position)):
+            if self._api.OperationOpType(operation) in _VARIABLE_KINDS:
+                return True
+        return False
 
     def _handles(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> _Prepared:
         key = (feeds, fetches)

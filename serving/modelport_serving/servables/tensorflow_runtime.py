@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from modelport.errors import FailedPrecondition, from_code
+from modelport.errors import FailedPrecondition, InvalidArgument, from_code
 
 _SUFFIX = ".2.dylib" if sys.platform == "darwin" else ".so.2"
 _QUIET = "2"  # of TF_CPP_MIN_LOG_LEVEL: notes on CPU features are not our users' business, errors are
@@ -71,6 +71,8 @@ _SHORT: dict[str, tuple[Any, list[Any]]] = {
     "TF_DeleteSessionOptions": (None, [c_void_p]),
     "TF_NewGraph": (c_void_p, []),
     "TF_GraphOperationByName": (c_void_p, [c_void_p, c_char_p]),
+    "TF_GraphNextOperation": (c_void_p, [c_void_p, POINTER(c_size_t)]),
+    "TF_OperationOpType": (c_char_p, [c_void_p]),
     "TF_AllocateTensor": (c_void_p, [c_int, c_void_p, c_int, c_size_t]),
     "TF_DeleteTensor": (None, [c_void_p]),
     "TF_TensorType": (c_int, [c_void_p]),
@@ -142,3 +144,20 @@ def api() -> Api:
             f"Expected TensorFlow's C library in {str(path)!r}, as its wheels for Linux and macOS bring it. It cannot "
             f"be loaded: {error}"
         ) from error
+
+
+def config_proto(text: str, source: str) -> bytes:
+    """A text ConfigProto, serialized; knowing all of its fields takes all of `import tensorflow`, some seconds.
+
+    Raises:
+        InvalidArgument: it is no ConfigProto; `source` is named.
+    """
+    from google.protobuf import text_format
+    from tensorflow.core.protobuf.config_pb2 import ConfigProto
+
+    config = ConfigProto()
+    try:
+        text_format.Parse(text, config)
+    except text_format.ParseError as error:
+        raise InvalidArgument(f"Invalid protobuf file: '{source}'; at line:column {error}") from error
+    return bytes(config.SerializeToString())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from modelport import atomic
 from modelport.errors import DataLoss, ModelportError, Unavailable
 from modelport_training.datasets import idx
 from modelport_training.datasets.dataset import Dataset
@@ -97,12 +97,9 @@ class IdxSet:
 
     def _write_cache(self, files: Files) -> None:
         # A cache that cannot be written costs a download the next time, not this training.
-        with contextlib.suppress(OSError):
-            self.cache.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(ModelportError):
             for name in FILES:
-                aside = self.cache / f".{name}-{secrets.token_hex(4)}"
-                aside.write_bytes(files[name])
-                aside.replace(self.cache / name)
+                atomic.write_bytes(self.cache / name, files[name])
 
     def _dataset(self, files: Files, source: str) -> Dataset:
         arrays = {name: idx.decode(files[name], name) for name in FILES}

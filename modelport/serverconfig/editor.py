@@ -8,15 +8,15 @@ than damaged.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from modelport.errors import FailedPrecondition, InvalidArgument, NotFound, from_os_error
-from modelport.serverconfig import ModelConfig, ServerConfig, format_labels, format_policy, parse_models, read
+from modelport import atomic
+from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
+from modelport.serverconfig.models import ModelConfig, ServerConfig, format_labels, format_policy, parse_models
+from modelport.serverconfig.text import read
 
 _TOKEN = re.compile(r"""(?P<space>(?:\s+|\#[^\n]*)+)|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[\w.+-]+|.""", re.DOTALL)
 _OPEN, _CLOSE = "{<[", "}>]"
@@ -30,12 +30,14 @@ class _Token(NamedTuple):
 
 
 def change_model(text: str, model: ModelConfig, source: str = "the text") -> str:
-    """The text with the policy and the labels of the model of that name replaced.
+    """The text with the policy and the labels of the model of that name replaced; lines that end in CRLF still do.
 
     Raises:
         NotFound: no model of that name is in the text; the message lists those that are.
         FailedPrecondition: the text is written in a way that cannot be changed safely.
     """
+    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
+        return change_model(text.replace("\r\n", "\n"), model, source).replace("\n", "\r\n")
     before = parse_models(text, source)
     models = list(before.models or ())
     index = models.index(model_of(before, model.name, source))
@@ -54,21 +56,11 @@ def change_file(path: Path, model: ModelConfig) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a file in one step: a server that reads it meanwhile sees the old text or the new one, never a part."""
-    try:
-        path = path.resolve()  # what a link points at, and not the link
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.chmod(path.stat().st_mode & 0o777)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise from_os_error(error, "change the configuration", path) from error
+    """Replace a file in one step: a server that reads it meanwhile sees the old text or the new one, never a part.
+
+    A byte-order mark that was there goes, because the real server does not take one.
+    """
+    atomic.write_text(path, text)
 
 
 def model_of(config: ServerConfig, name: str, source: str) -> ModelConfig:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.configedit import change_file, change_model, model_of
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 from modelport.serverconfig import All, Latest, ModelConfig, ServerConfig, Specific, format_models, parse_models
+from modelport.serverconfig.editor import change_file, change_model, model_of
 
 STACK = (Path(__file__).parent.parent.parent / "serving/config/models.config").read_text()
 TEXT = """# two of them
@@ -103,3 +103,14 @@ def test_any_configuration_that_we_write_can_be_changed(configured, policy, data
     changed = dataclasses.replace(configured[index], policy=policy, labels=labels)
     after = [changed if model is configured[index] else model for model in configured]
     assert parse_models(change_model(text, changed)) == ServerConfig(tuple(after))
+
+
+def test_a_file_from_windows_keeps_its_line_ends(tmp_path):
+    """Every line of a file under version control was changed with the one that was meant."""
+    path = tmp_path / "models.config"
+    path.write_bytes(b"\xef\xbb\xbf" + STACK.replace("\n", "\r\n").encode())
+    change_file(path, pinned(STACK, "digits", policy=Specific((1,))))
+    changed = path.read_bytes().decode()
+    assert changed.count("\n") == changed.count("\r\n")
+    assert changed.replace("\r\n", "\n") == change_model(STACK, pinned(STACK, "digits", policy=Specific((1,))))
+    assert not changed.startswith("\ufeff"), "the real server does not take a byte-order mark"
