@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)  # configuration that the model was trained with
     environment: Mapping[str, str] = field(default_factory=dict)  # versions of Python, TensorFlow, Keras, modelport
     proof: Mapping[str, Any] = field(default_factory=dict)  # verdict and figures of the proof before the commit
+    row_independent: Sequence[str] = ()  # signatures whose rows were proven not to influence one another
     source_revision: str | None = None  # of the code that published
     parent_version: int | None = None  # the newest version when this one was made
     version: int = 0

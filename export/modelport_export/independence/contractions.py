@@ -98,7 +98,7 @@ def batch_normalisation(node: Node) -> Answer:
     value = node.values[0]
     if node.attr("is_training") or not isinstance(value, Rows) or value.axis != 0 or not node.are_constant(1, 2, 3, 4):
         return None
-    return [value, *[None] * (len(node.operation.outputs) - 1)]  # type: ignore[list-item]
+    return [value, *[None] * (len(node.operation.outputs) - 1)]
 
 
 @rule("BiasAdd")

@@ -95,9 +95,7 @@ class _Flattener:
         returned = [self._plain(function.ret[arg.name], nodes) for arg in function.signature.output_arg]
         return self.scope(prefix, plain, known, returned)
 
-    def scope(
-        self, prefix: str, node_defs: Iterable[Any], known: dict[str, str], wanted: Sequence[str]
-    ) -> list[str]:
+    def scope(self, prefix: str, node_defs: Iterable[Any], known: dict[str, str], wanted: Sequence[str]) -> list[str]:
         """Add what computes the wanted tensors; their names in the flat graph."""
         nodes = {node.name: node for node in node_defs}
         needs: dict[str, set[str]] = {}

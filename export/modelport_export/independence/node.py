@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from modelport_export.independence.values import Constant, Rows, Size, Sizes, Value
 
-Answer = Value | Sequence[Value] | None
+Answer = Value | Sequence[Value | None] | None
 Rule = Callable[["Node"], Answer]
 
 RULES: dict[str, Rule] = {}

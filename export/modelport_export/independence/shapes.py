@@ -16,7 +16,7 @@ _INFERRED = Size(-1)  # in the target of Reshape; in the size of Slice it means 
 @rule("Shape", "ShapeN")
 def shape(node: Node) -> Answer:
     """The number of rows in one place, constants in the others."""
-    return [_shape(node, number) for number in range(len(node.values))]  # type: ignore[misc]
+    return [_shape(node, number) for number in range(len(node.values))]
 
 
 @rule("Size")
@@ -188,4 +188,3 @@ def _elements(value: Rows, known: list[int | None] | None) -> int | None:
 
 def _product(factors: Sequence[int | None]) -> int | None:
     return math.prod(f for f in factors if f is not None) if None not in factors else None
-

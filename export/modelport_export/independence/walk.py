@@ -88,7 +88,7 @@ def _are_all(values: Iterable[Value], kinds: Any) -> bool:
     return all(isinstance(value, kinds) for value in values)
 
 
-def _spread(answer: Answer | Sequence[Value | None], count: int, here: Mixed) -> Sequence[Value]:
+def _spread(answer: Answer, count: int, here: Mixed) -> Sequence[Value]:
     """One value for each output; where there is none, rows are mixed here."""
     answers = answer if isinstance(answer, Sequence) else [answer] * count
     return [here if value is None else value for value in answers]
