@@ -53,6 +53,7 @@ def test_an_image_classifier_is_published_proven_and_not_twice(tmp_path, digits,
     for figures in facts.proof["parity"].values():
         assert max(figures["max_abs_error"].values()) <= figures["tolerance"]
     assert facts.proof["verdict"] == "proven"
+    assert list(facts.row_independent) == ["serving_default", "serve_image_bytes", "classify"]
     assert facts.proof["samples"] == "16 real"
     assert 0 < facts.proof["latency_ms"]["p50"] <= facts.proof["latency_ms"]["p99"]
     assert facts.proof["resident_mib"] is None or facts.proof["resident_mib"] > 50

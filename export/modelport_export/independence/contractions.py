@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelport_export.independence.node import Answer, Node, rule
-from modelport_export.independence.values import Constant, Rows
+from modelport_export.independence.values import Constant, Interleaved, Rows
 
 _ROWS_FIRST = ("NHWC", "NCHW", "NDHWC", "NCDHW")  # data formats whose first dimension is the batch
 _TWO_DIMENSIONS = 2
@@ -113,7 +113,7 @@ def bias(node: Node) -> Answer:
 
 def _is_batch(node: Node) -> bool:
     value = node.values[0]
-    return isinstance(value, Rows) and value.axis == 0 and _is_plain(node)
+    return (isinstance(value, Interleaved) or (isinstance(value, Rows) and value.axis == 0)) and _is_plain(node)
 
 
 def _is_plain(node: Node) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from modelport_export.independence.constants import static_value
 from modelport_export.independence.flattening import Flat, Leaf, flatten_function
 from modelport_export.independence.node import Node
 from modelport_export.independence.values import (
@@ -126,7 +127,7 @@ def _counts(first: Any, body: Flat, number: int) -> bool:
     left, right = (_source(tensor) for tensor in operation.inputs)
     argument = body.arguments[number]
     step = right if left is argument else left if right is argument else None
-    known = None if step is None else tf.get_static_value(step)
+    known = None if step is None else static_value(step)
     return known is not None and not known.ndim and known == 1
 
 

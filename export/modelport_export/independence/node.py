@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from modelport_export.independence.constants import static_value
 from modelport_export.independence.values import Constant, Rows, Size, Sizes, Value
 
 Answer = Value | Sequence[Value | None] | None
@@ -59,7 +59,7 @@ class Node:
         """The value of a constant input as an array; None when it is not known before the graph runs."""
         if not isinstance(self.values[number], Constant):
             return None
-        return tf.get_static_value(self.operation.inputs[number])
+        return static_value(self.operation.inputs[number])
 
     def numbers(self, number: int) -> list[int] | None:
         """The value of a constant integer input, whatever its shape, as a flat list."""

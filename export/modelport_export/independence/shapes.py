@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from modelport_export.independence.axes import multiplied
 from modelport_export.independence.elementwise import broadcasting
 from modelport_export.independence.node import Answer, Node, resolve, rule
-from modelport_export.independence.values import CONSTANT, Constant, Rows, Size, Sizes, sizes
+from modelport_export.independence.values import CONSTANT, Constant, Interleaved, Rows, Size, Sizes, sizes
 
 _INFERRED = Size(-1)  # in the target of Reshape; in the size of Slice it means all that is left
 
@@ -76,6 +76,8 @@ def expand(node: Node) -> Answer:
     if isinstance(value, Sizes):
         return sizes(value.elements) if value.is_scalar and node.are_constant(1) else None
     axes = node.axes(1, None if before is None else before + 1)
+    if isinstance(value, Interleaved):
+        return value if axes and axes[0] > 0 else None
     return Rows(value.axis + (axes[0] <= value.axis), value.block) if isinstance(value, Rows) and axes else None
 
 
@@ -86,6 +88,8 @@ def squeeze(node: Node) -> Answer:
     if isinstance(value, Sizes):
         return None if value.is_scalar or len(value.elements) > 1 else sizes(value.elements, is_scalar=True)
     axes = resolve(node.attr("squeeze_dims"), node.rank(0))
+    if isinstance(value, Interleaved):
+        return value if axes and 0 not in axes else None
     if not isinstance(value, Rows) or not axes or value.axis in axes:
         return None
     return Rows(value.axis - len({axis for axis in axes if axis < value.axis}), value.block)

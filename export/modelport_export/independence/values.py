@@ -28,6 +28,13 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Interleaved:
+    """What SpaceToBatchND makes of rows: row i has `block` places along the first axis, i, i + N, i + 2 N …"""
+
+    block: int
+
+
+@dataclass(frozen=True)
 class Size:
     """One integer: `times`, or `times * N`; None for a number that is the same in both runs and not known here."""
 
@@ -79,7 +86,7 @@ class Mixed:
         return f"{self.operation} ({self.node!r}){self.why and ', '}{self.why}"
 
 
-Value = Constant | Rows | Sizes | ListOfTensors | ListOfRows | RowNumber | OneRow | Mixed
+Value = Constant | Rows | Interleaved | Sizes | ListOfTensors | ListOfRows | RowNumber | OneRow | Mixed
 
 CONSTANT = Constant()
 ROWS = Rows()

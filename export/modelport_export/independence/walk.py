@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
-from modelport_export.independence import axes, contractions, elementwise, lists, shapes, slicing
+from modelport_export.independence import axes, contractions, dilation, elementwise, lists, shapes, slicing
+from modelport_export.independence.constants import is_clamped
 from modelport_export.independence.effects import READERS, is_pure
 from modelport_export.independence.loops import BRANCHES, LOOPS, branch, loop
 from modelport_export.independence.node import RULES, Answer, Node
 from modelport_export.independence.values import CONSTANT, Constant, Mixed, OneRow, Value
 
-RULE_MODULES = (axes, contractions, elementwise, lists, shapes, slicing)  # importing them fills the table
+RULE_MODULES = (axes, contractions, dilation, elementwise, lists, shapes, slicing)  # importing them fills the table
 _MAKES_LISTS = "TensorListReserve"  # its answer is no constant even where its inputs are
 _MAX_DEPTH = 16  # of loops and branches within one another: a function that calls itself ends here
 
@@ -65,6 +66,8 @@ class Walk:
         here = Mixed(operation.type, operation.name)
         if operation.type in LOOPS:
             return _spread(loop(self.deeper(), Node(operation, inputs)), count, here)
+        if is_clamped(operation):
+            return [CONSTANT]
         mixed = next((value for value in inputs if isinstance(value, Mixed)), None)
         if mixed is not None:
             return [mixed] * count

@@ -43,6 +43,15 @@ def convolution(x):
     return tf.reduce_mean(tf.pad(x, [[0, 0], [1, 1], [0, 0], [0, 0]]), axis=(1, 2))
 
 
+def dilated_convolution(x):
+    return tf.nn.convolution(x, tf.ones((3, 3, 1, 2)), dilations=(2, 2), padding="SAME")
+
+
+def repeated(x):
+    """Axes and multiples that are computed from constants."""
+    return tf.nn.softmax(tf.repeat(x, 2, axis=1), axis=1)
+
+
 def transposed_convolution(x):
     return tf.nn.conv2d_transpose(x, tf.ones((3, 3, 2, 1)), (tf.shape(x)[0], 16, 16, 2), 2)
 
@@ -97,6 +106,8 @@ def images_of(x):
         (attention, [[None, 5, 3]]),
         (causal_attention, [[None, None, 3]]),
         (convolution, [[None, 8, 8, 1]]),
+        (dilated_convolution, [[None, 8, 8, 1]]),
+        (repeated, [[None, 3, 2]]),
         (transposed_convolution, [[None, 8, 8, 1]]),
         (parts, [[None, 3]]),
         (choices, [[None, 3]]),
@@ -128,6 +139,18 @@ def test_tables_and_variables_that_are_only_read_are_proven(object_to):
         )
 
     assert object_to(call, [None, 3], dtype=tf.string, held=[table, vectors]) is None
+
+
+def test_bins_of_a_fixed_number_are_proven_and_others_refused(object_to):
+    """The number of bins else follows from the largest of all values."""
+
+    def call(x):
+        return tf.math.bincount(x, minlength=4, maxlength=4, axis=-1)
+
+    assert object_to(call, [None, 3], dtype=tf.int32) is None
+    assert "Greater" in object_to(
+        lambda x: tf.math.bincount(x, minlength=4, axis=-1), [None, 3], dtype=tf.int32, folder="other"
+    )
 
 
 def test_dense_features_of_examples_are_proven(object_to):
@@ -236,6 +259,7 @@ def batch_norm_in_training(x):
         (some_turns, [[None, 3]], "TensorListGetItem"),
         (next_row_in_loop, [[None, 3]], "While|TensorListGetItem|FloorMod"),
         (lambda x: tf.squeeze(x), [[None, 1]], "Squeeze"),
+        (lambda x: tf.reshape(tf.space_to_batch(x, [2, 2], [[0, 0], [0, 0]]), [-1, 4]), [[None, 2, 2, 1]], "Reshape"),
         (lambda x: tf.math.segment_sum(x, tf.zeros(tf.shape(x)[0], tf.int32)), [[None, 3]], "SegmentSum|Fill"),
         (lambda x: tf.nn.l2_normalize(x, axis=None), [[None, 3]], "Sum"),
         (lambda x: tf.quantization.fake_quant_with_min_max_args(x), [[None, 3]], "FakeQuant"),
