@@ -28,6 +28,7 @@ READERS = frozenset(
         "StatefulPartitionedCall",
         "VarHandleOp",
         "VariableShape",
+        "VariableV2",
         "While",
     )
 )
@@ -42,22 +43,22 @@ def is_pure(operation: str) -> bool:
 def find(graph_def: Any, feeds: Iterable[str], fetches: Sequence[str]) -> Mixed | None:
     """The first operation behind the fetches, as far as the feeds, that is not known to be without effects."""
     functions = {function.signature.name: function for function in graph_def.library.function}
-    fed = {name.rpartition(":")[0] for name in feeds}
     by_name = {node.name: node for node in graph_def.node}
-    waiting = [name.rpartition(":")[0] for name in fetches]
-    seen: set[str] = set(waiting)
+    waiting = list(fetches)
+    seen, done = set(feeds), set[str]()  # tensors, nodes
     called: list[str] = []
     while waiting:
-        name = waiting.pop()
-        node = by_name.get(name)
-        if node is None or name in fed:
+        tensor = waiting.pop()
+        name = tensor.removeprefix("^").partition(":")[0]
+        if tensor in seen or name in done or name not in by_name:
             continue
+        seen.add(tensor)
+        done.add(name)
+        node = by_name[name]
         if not _is_harmless(node, functions):
             return Mixed(node.op, node.name)
         called += _called(node, functions)
-        before = {source.removeprefix("^").partition(":")[0] for source in node.input} - seen
-        seen |= before
-        waiting += before
+        waiting += [source if ":" in source or source[0] == "^" else f"{source}:0" for source in node.input]
     known: set[str] = set()
     while called:
         name = called.pop()

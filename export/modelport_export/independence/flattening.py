@@ -74,7 +74,7 @@ class _Flattener:
                 node.op = "Placeholder"
                 node.attr["dtype"].type = tf.as_dtype(leaf.dtype).as_datatype_enum
                 node.attr["shape"].shape.CopyFrom(tf.TensorShape(leaf.shape).as_proto())
-            node.name = f"argument_{number}"
+            node.name = f".argument/{number}"
             names.append(f"{node.name}:0")
         return names
 
