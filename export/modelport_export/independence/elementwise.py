@@ -7,8 +7,7 @@ import tensorflow as tf
 from modelport_export.independence.node import Answer, Node, rule
 from modelport_export.independence.values import Constant, Rows, Sizes
 
-
-@rule(
+UNARY = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BesselI0e", "BesselI1e", "Ceil", "Cos", "Cosh"),
     *("Digamma", "Elu", "Erf", "Erfc", "Erfinv", "Exp", "Expm1", "Floor", "Inv", "Invert", "IsFinite", "IsInf"),
     *("IsNan", "LeakyRelu", "Lgamma", "Log", "Log1p", "LogicalNot", "Ndtri", "Neg", "OnesLike", "Reciprocal"),
@@ -19,6 +18,15 @@ from modelport_export.independence.values import Constant, Rows, Sizes
     *("StringLower", "StringStrip", "StringToHashBucket", "StringToHashBucketFast", "StringToHashBucketStrong"),
     *("StringToNumber", "StringUpper"),
 )
+BROADCASTING = (
+    *("Add", "AddV2", "Atan2", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Complex", "Div", "DivNoNan", "FloorDiv"),
+    *("FloorMod", "Greater", "GreaterEqual", "Igamma", "Igammac", "LeftShift", "Less", "LessEqual", "LogicalAnd"),
+    *("LogicalOr", "Maximum", "Minimum", "Mod", "MulNoNan", "NextAfter", "Polygamma", "Pow", "RealDiv", "RightShift"),
+    *("SelectV2", "SquaredDifference", "Sub", "TruncateDiv", "TruncateMod", "Xdivy", "Xlog1py", "Xlogy", "Zeta"),
+)
+
+
+@rule(*UNARY)
 def unary(node: Node) -> Answer:
     """An element of the output follows from the element at its place."""
     value = node.values[0]
@@ -46,12 +54,7 @@ def cast(node: Node) -> Answer:
     return value if isinstance(value, Rows) else None
 
 
-@rule(
-    *("Add", "AddV2", "Atan2", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Complex", "Div", "DivNoNan", "FloorDiv"),
-    *("FloorMod", "Greater", "GreaterEqual", "Igamma", "Igammac", "LeftShift", "Less", "LessEqual", "LogicalAnd"),
-    *("LogicalOr", "Maximum", "Minimum", "Mod", "MulNoNan", "NextAfter", "Polygamma", "Pow", "RealDiv", "RightShift"),
-    *("SelectV2", "SquaredDifference", "Sub", "TruncateDiv", "TruncateMod", "Xdivy", "Xlog1py", "Xlogy", "Zeta"),
-)
+@rule(*BROADCASTING)
 def broadcasting(node: Node) -> Answer:
     """An element follows from those that broadcasting puts at its place."""
     return node.broadcast(range(len(node.values)))

@@ -35,6 +35,17 @@ class Interleaved:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """What StringSplitV2 makes of texts: `words` of all rows, their `places`, `rows`' numbers, or the `extent` of all.
+
+    `source` is the operation, as words and row numbers belong together only when they come from the same.
+    """
+
+    source: str
+    part: str
+
+
+@dataclass(frozen=True)
 class Size:
     """One integer: `times`, or `times * N`; None for a number that is the same in both runs and not known here."""
 
@@ -86,7 +97,7 @@ class Mixed:
         return f"{self.operation} ({self.node!r}){self.why and ', '}{self.why}"
 
 
-Value = Constant | Rows | Interleaved | Sizes | ListOfTensors | ListOfRows | RowNumber | OneRow | Mixed
+Value = Constant | Rows | Interleaved | Tokens | Sizes | ListOfTensors | ListOfRows | RowNumber | OneRow | Mixed
 
 CONSTANT = Constant()
 ROWS = Rows()

@@ -6,14 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
-from modelport_export.independence import axes, contractions, dilation, elementwise, lists, shapes, slicing
+from modelport_export.independence import axes, contractions, dilation, elementwise, lists, shapes, slicing, tokens
 from modelport_export.independence.constants import is_clamped
 from modelport_export.independence.effects import READERS, is_pure
 from modelport_export.independence.loops import BRANCHES, LOOPS, branch, loop
 from modelport_export.independence.node import RULES, Answer, Node
-from modelport_export.independence.values import CONSTANT, Constant, Mixed, OneRow, Value
+from modelport_export.independence.values import CONSTANT, Constant, Mixed, OneRow, Tokens, Value
 
-RULE_MODULES = (axes, contractions, dilation, elementwise, lists, shapes, slicing)  # importing them fills the table
+RULE_MODULES = (
+    axes,
+    contractions,
+    dilation,
+    elementwise,
+    lists,
+    shapes,
+    slicing,
+    tokens,
+)  # importing them fills the table
 _MAKES_LISTS = "TensorListReserve"  # its answer is no constant even where its inputs are
 _MAX_DEPTH = 16  # of loops and branches within one another: a function that calls itself ends here
 
@@ -83,6 +92,8 @@ class Walk:
             return OneRow()  # whatever it computes, it computes it from nothing but this row
         if kind in BRANCHES:
             return branch(self.deeper(), Node(operation, inputs))
+        if any(isinstance(value, Tokens) for value in inputs):
+            return tokens.of_tokens(Node(operation, inputs))
         rule = RULES.get(kind)
         return None if rule is None else rule(Node(operation, inputs))
 

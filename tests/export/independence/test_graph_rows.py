@@ -235,8 +235,3 @@ def test_features_of_varying_length_are_refused(object_to):
     feature = tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True)
     reason = object_to(lambda x: tf.io.parse_example(x, {"a": feature})["a"], [None], dtype=tf.string)
     assert "ParseExampleV2" in reason
-
-
-def test_words_are_refused(object_to):
-    """Split texts are padded to the longest of all."""
-    assert object_to(lambda x: tf.strings.split(x).to_tensor(), [None], dtype=tf.string) is not None
