@@ -12,6 +12,7 @@ from modelport_export.parity import is_float
 from modelport_export.signatures import Array
 
 MAX_REQUEST_BYTES = 8 * 2**20  # small models have small rows; a request of large ones is held to a fraction of a second
+MAX_REQUEST_S = 2.0  # as far as it can be told from the time of one row: four such requests fit the budget
 SAMPLES = 8  # rows whose answers are compared: enough that each has others of its kind beside it
 MANY = 65  # rows of the largest request: more than the 32 that warm a version, and no round number
 FEWEST = 3  # rows that every proof runs together, however large they are
@@ -32,26 +33,27 @@ class Company:
     samples: tuple[int | None, ...]
 
 
-def row_limit(inputs: Mapping[str, Array]) -> int:
-    """How many rows of this kind go into a request."""
+def row_limit(inputs: Mapping[str, Array], row_s: float = 0.0) -> int:
+    """How many rows of this kind go into a request, when one alone takes `row_s` seconds."""
     rows = len(next(iter(inputs.values())))
     size = sum(_bytes(array) for array in inputs.values()) / rows
-    return max(FEWEST, min(MANY, int(MAX_REQUEST_BYTES / max(size, 1.0))))
+    return max(FEWEST, min(MANY, int(MAX_REQUEST_BYTES / max(size, 1.0)), int(MAX_REQUEST_S / max(row_s, 1e-6))))
 
 
-def pick(inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The samples whose answers are compared."""
-    count = max(2, min(SAMPLES, row_limit(inputs) // 2))
+def pick(inputs: Mapping[str, Array], limit: int) -> dict[str, Array]:
+    """The samples whose answers are compared, when so many rows go into a request."""
+    count = max(2, min(SAMPLES, limit // 2))
     return {alias: array[:count] for alias, array in inputs.items()}
 
 
-def companies(inputs: Mapping[str, Array]) -> Iterator[Company]:
+def companies(inputs: Mapping[str, Array], limit: int) -> Iterator[Company]:
     """Companies of the samples, the most telling first: the first four have two rows, three, many, and other values.
 
     Args:
         inputs: what `pick` gave.
+        limit: rows of the largest request.
     """
-    count, limit = len(next(iter(inputs.values()))), row_limit(inputs)
+    count = len(next(iter(inputs.values())))
     last = count - 1
     yield _of_samples("two samples", inputs, [0, last])
     yield _of_samples("three samples", inputs, [last, 0, last // 2])

@@ -51,7 +51,7 @@ def test_what_follows_from_other_rows_is_caught(outputs, text):
 def test_independent_rows_are_told_with_what_was_tried():
     verdict = runs.run(ask(**INDEPENDENT), SAMPLES, 1e-5)
     assert verdict.independent
-    assert verdict.reason == f"{9 + len(list(companies(pick(SAMPLES))))} requests of 1 to 65 rows"
+    assert verdict.reason == f"{9 + len(list(companies(pick(SAMPLES, MANY), MANY)))} requests of 1 to 65 rows"
 
 
 def test_one_sample_is_enough_to_find_what_mixes():
@@ -97,6 +97,13 @@ def test_a_run_that_hangs_proves_nothing():
     assert runs.run(hangs, SAMPLES, 1e-5).reason == "it could not be tried: 10 s"
 
 
+def test_slow_rows_make_small_requests():
+    """A large model is not asked for 65 rows at once, which nobody would wait for."""
+    assert row_limit(SAMPLES, row_s=0.001) == MANY
+    assert row_limit(SAMPLES, row_s=0.25) == 8
+    assert row_limit(SAMPLES, row_s=60.0) == 3
+
+
 def test_without_time_nothing_is_proven():
     verdict = runs.run(ask(**INDEPENDENT), SAMPLES, 1e-5, budget_s=0.0)
     assert not verdict.independent
@@ -106,8 +113,11 @@ def test_without_time_nothing_is_proven():
 def test_large_rows_make_small_requests_and_the_reason_says_so():
     large = {"x": np.ones((8, 400_000), np.float32)}
     assert row_limit(large) < MANY
-    sizes = [sum(array.nbytes for array in company.inputs.values()) for company in companies(pick(large))]
+    sizes = [
+        sum(array.nbytes for array in company.inputs.values())
+        for company in companies(pick(large, row_limit(large)), row_limit(large))
+    ]
     assert max(sizes) <= 9 * 2**20
     verdict = runs.run(ask(y=lambda x: x[:, :2]), large, 1e-5)
     assert verdict.independent
-    assert "because they are large" in verdict.reason
+    assert "because they are large or slow" in verdict.reason
