@@ -161,6 +161,7 @@ def _fill(
         notes.append("REST cannot carry a dtype of its signature: it answers over gRPC only.")
     rows = len(next(iter(next(iter(version.feeds.values())).values()))) if version.feeds else 0
     metrics = {key: float(value) for key, value in source.metrics.items()}
+    independence = figures["row_independence"]
     proof = {
         "verdict": "proven",
         "notes": notes,
@@ -186,6 +187,7 @@ def _fill(
         },
         source_revision=_revision(),
         proof=proof,
+        row_independent=[signature for signature, verdict in independence.items() if verdict["independent"]],
     )
     (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
     return manifest

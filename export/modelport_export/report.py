@@ -30,6 +30,11 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     ]
     title = f"Answers compared with the Keras model on {proof['samples']} samples"
     yield from _table(title, ("signature", "output", "largest difference", "tolerance"), rows)
+    verdicts = [
+        (signature, "yes" if verdict["independent"] else "no", verdict["reason"])
+        for signature, verdict in proof["row_independence"].items()
+    ]
+    yield from _table("Whether rows are independent", ("signature", "independent", "because"), verdicts)
     latency, resident = proof["latency_ms"], proof["resident_mib"]
     measured = [("seconds to start and load", f"{proof['start_seconds']:.2f}")]
     if resident is not None:

@@ -90,7 +90,13 @@ def read(folder: Path) -> Any:
 
 
 def read_signatures(folder: Path) -> dict[str, Signature]:
-    """The signatures of the meta graph tagged `serve`, which is the one that servers load.
+    """The signatures of `read_meta_graph`, which raises what is wrong with the folder."""
+    definitions = read_meta_graph(folder).signature_def
+    return {name: _signature(definition) for name, definition in definitions.items() if name != _INIT_SIGNATURE}
+
+
+def read_meta_graph(folder: Path) -> Any:
+    """The meta graph tagged `serve`, which is the one that servers load.
 
     Raises:
         NotFound, DataLoss: see `read`.
@@ -98,10 +104,8 @@ def read_signatures(folder: Path) -> dict[str, Signature]:
     """
     saved = read(folder)
     for meta_graph in saved.meta_graphs:
-        if set(meta_graph.meta_info_def.tags) == {"serve"}:
-            found = {n: _signature(d) for n, d in meta_graph.signature_def.items() if n != _INIT_SIGNATURE}
-            if found:
-                return found
+        if set(meta_graph.meta_info_def.tags) == {"serve"} and set(meta_graph.signature_def) - {_INIT_SIGNATURE}:
+            return meta_graph
     tags = [sorted(m.meta_info_def.tags) for m in saved.meta_graphs]
     raise FailedPrecondition(
         f"Expected a SavedModel with signatures under the tag 'serve'. Received: {str(folder)!r} with the tags {tags}. "

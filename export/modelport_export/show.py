@@ -51,6 +51,9 @@ def _show_figures(proof: Mapping[str, Any], parent: int | None) -> None:
         print(
             f"latency   p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms over {latency['calls']} single calls"
         )
+    for name, verdict in proof["row_independence"].items():
+        independent = "independent" if verdict["independent"] else "not proven independent"
+        print(f"rows      {name}: {independent}, {verdict['reason']}")
     if proof["resident_mib"] is not None:
         print(f"memory    {proof['resident_mib']:.0f} MiB resident in the server")
     for name, row in proof["metrics"].items():

@@ -11,7 +11,7 @@ import keras
 from modelport import manifest as manifests
 from modelport.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from modelport.regular_files import copy_regular, files_below
-from modelport_export import calling, content, prove, samples, savedmodel, sources, warmup
+from modelport_export import calling, graph_digest, prove, samples, savedmodel, sources, warmup
 from modelport_export.classifier import ImageClassifier
 from modelport_export.report import RELATIVE_PATH as REPORT
 from modelport_export.servable import Generic, Servable
@@ -87,7 +87,7 @@ class FromKeras:
         else:
             self._samples = samples.check(source.samples, inputs, source.image)
         self.feeds = self._servable.feeds(self._samples)
-        self.content_digest = content.digest(endpoints, self._servable.holders)
+        self.content_digest = graph_digest.digest(endpoints, self._servable.holders)
 
     def write(self, folder: Path, name: str) -> None:
         """See `Version`."""
@@ -137,7 +137,7 @@ class FromSavedModel:
 
     def prove(self, folder: Path, name: str) -> dict[str, Any]:
         """See `Version`."""
-        return prove.prove_as_is(folder, name, self.feeds)
+        return prove.prove_as_is(folder, name, self.signatures, self.feeds)
 
 
 def check_model(model: Any, allow_lambda: bool) -> None:

@@ -10,8 +10,9 @@ import tensorflow as tf
 from modelport import manifest
 from modelport.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from modelport.repository import Repository
-from modelport_export import Gate, ImageInput, calling, export, publish, served
+from modelport_export import Gate, ImageInput, calling, export, publish
 from modelport_export.servable import Generic
+from modelport_export.validation_server import validation_server
 
 layers = keras.layers
 IMAGE = ImageInput(28, 28, shape=(784,))
@@ -52,6 +53,7 @@ def test_an_image_classifier_is_published_proven_and_not_twice(tmp_path, digits,
     for figures in facts.proof["parity"].values():
         assert max(figures["max_abs_error"].values()) <= figures["tolerance"]
     assert facts.proof["verdict"] == "proven"
+    assert list(facts.row_independent) == ["serving_default", "serve_image_bytes", "classify"]
     assert facts.proof["samples"] == "16 real"
     assert 0 < facts.proof["latency_ms"]["p50"] <= facts.proof["latency_ms"]["p99"]
     assert facts.proof["resident_mib"] is None or facts.proof["resident_mib"] > 50
@@ -150,7 +152,7 @@ def test_a_foreign_savedmodel_is_published_as_it_is_and_must_load(tmp_path):
 def test_the_server_is_ended_when_the_proof_fails(write):
     model = linear()
     folder = write(Generic(model, calling.describe(model)))
-    with pytest.raises(RuntimeError), served.serve(folder, "m") as server:
+    with pytest.raises(RuntimeError), validation_server(folder, "m") as server:
         process = server.pid
         raise RuntimeError
     with pytest.raises(ProcessLookupError):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modelport_export import ImageInput, calling, content
+from modelport_export import ImageInput, calling, graph_digest
 from modelport_export.classifier import ImageClassifier
 from modelport_export.servable import Generic
 
@@ -34,7 +34,7 @@ class Scale(layers.Layer):
 
 def digest(model, **kwargs):
     servable = Generic(model, calling.describe(model, **kwargs))
-    return content.digest(servable.endpoints, servable.holders)
+    return graph_digest.digest(servable.endpoints, servable.holders)
 
 
 def mixed(power=2.0, vocabulary=("red", "blue"), rate=0.5):
@@ -73,11 +73,11 @@ def test_another_process_finds_the_same(tmp_path):
     program = (
         "import sys, keras\n"
         "keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])\n"  # moves Keras' counters
-        "from modelport_export import calling, content\n"
+        "from modelport_export import calling, graph_digest\n"
         "from modelport_export.servable import Generic\n"
         "model = keras.saving.load_model(sys.argv[1])\n"
         "servable = Generic(model, calling.describe(model))\n"
-        "print(content.digest(servable.endpoints, servable.holders))\n"
+        "print(graph_digest.digest(servable.endpoints, servable.holders))\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "model.keras")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -148,7 +148,7 @@ def test_labels_and_preprocessing_count(digits, tmp_path):
     def of(labels=None, image=IMAGE):
         model = digits()
         servable = ImageClassifier(model, calling.describe(model), image, labels, tmp_path)
-        return content.digest(servable.endpoints, servable.holders)
+        return graph_digest.digest(servable.endpoints, servable.holders)
 
     assert of() == of() == of(labels="0123456789")
     assert of() != of(labels="9876543210")

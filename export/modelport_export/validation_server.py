@@ -22,7 +22,7 @@ _MAX_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 
 
 @dataclass(frozen=True)
-class Served:
+class ValidationServer:
     """A server that has the version available."""
 
     client: Client
@@ -39,7 +39,7 @@ class Served:
 
 
 @contextmanager
-def serve(folder: Path, name: str, timeout: float = START_TIMEOUT_S) -> Iterator[Served]:
+def validation_server(folder: Path, name: str, timeout: float = START_TIMEOUT_S) -> Iterator[ValidationServer]:
     """Start `modelport serve` on a staged folder as version 1, and end it afterwards whatever happens.
 
     Args:
@@ -66,7 +66,7 @@ def serve(folder: Path, name: str, timeout: float = START_TIMEOUT_S) -> Iterator
         try:
             with Client(f"unix:{socket}", retry=False) as client:  # one that dies is a finding
                 _wait(client, process, name, begin + timeout, log)
-                yield Served(client, process.pid, time.monotonic() - begin)
+                yield ValidationServer(client, process.pid, time.monotonic() - begin)
         finally:
             _end(process)
 
