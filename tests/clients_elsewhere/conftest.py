@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from clients_elsewhere.half_plus_two import half_plus_two
 
 from modelport_serving import AUTO, Options, Server
+from tests.clients_elsewhere.half_plus_two import half_plus_two
 
 
 @pytest.fixture(scope="session")

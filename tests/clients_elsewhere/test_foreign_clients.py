@@ -1,6 +1,6 @@
 """Clients that others wrote for TensorFlow Serving, each in an environment of its own, against our server."""
 
-from clients_elsewhere.environments import HERE, python_of, run_client
+from tests.clients_elsewhere.environments import HERE, python_of, run_client
 
 
 def test_ovmsclient(elsewhere):

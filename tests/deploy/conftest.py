@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clients_elsewhere.environments import ROOT, python_of
+
+from tests.clients_elsewhere.environments import ROOT, python_of
 
 HERE = Path(__file__).parent
 TO_JSON = "import json, sys, yaml; print(json.dumps([d for d in yaml.safe_load_all(sys.stdin) if d]))"

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from engine import NoEngine, engine
-from readme import Commands
-from sites import ProcessSite
-from stack import ROOT, Stack
+from tests.support.docker.engine import NoEngine, engine
+from tests.support.docker.readme import Commands
+from tests.support.docker.sites import ProcessSite
+from tests.support.docker.stack import ROOT, Stack
 
 
 def pytest_configure() -> None:

@@ -8,11 +8,11 @@ import sys
 
 import psutil
 import pytest
-from asking import IMAGE, eventually
-from ports import free_port
-from stack import ROOT, SERVING
 
 from modelport_client import Client
+from tests.support.docker.asking import IMAGE, eventually
+from tests.support.docker.ports import free_port
+from tests.support.docker.stack import ROOT, SERVING
 
 pytestmark = pytest.mark.timeout(300)
 MODELPORT = [sys.executable, "-m", "modelport"]

@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clients_elsewhere.environments import NO_NETWORK
-from ports import free_port
-from stack import COMPOSE
+
+from tests.clients_elsewhere.environments import NO_NETWORK
+from tests.support.docker.ports import free_port
+from tests.support.docker.stack import COMPOSE
 
 pytestmark = pytest.mark.timeout(590)
 ROOT = Path(__file__).parent.parent.parent

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from monitoring.files import CONFIG, MONITORING, ROOT, RULES, alert_names
-from monitoring.test_prometheus import Prometheus, until
-from ports import free_port
-from stack import Stack
+
+from tests.monitoring.files import CONFIG, MONITORING, ROOT, RULES, alert_names
+from tests.monitoring.test_prometheus import Prometheus, until
+from tests.support.docker.ports import free_port
+from tests.support.docker.stack import Stack
 
 pytestmark = pytest.mark.timeout(500)
 IMAGE = re.search(r"PROMETHEUS_IMAGE:-(\S+)}", (ROOT / "docker-compose.yml").read_text())[1]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import IMAGE, asking, eventually
 
 from modelport_client import Client
 from modelport_export.promoting import promote
+from tests.support.docker.asking import IMAGE, asking, eventually
 
 pytestmark = pytest.mark.timeout(300)
 SEVEN = Path(__file__).parent.parent.parent / "docs" / "seven.png"

@@ -6,11 +6,11 @@ import time
 import urllib.request
 
 import pytest
-from asking import IMAGE, eventually
-from readme import skeleton
-from stack import ROOT
 
 from modelport_client import Client
+from tests.support.docker.asking import IMAGE, eventually
+from tests.support.docker.readme import skeleton
+from tests.support.docker.stack import ROOT
 
 pytestmark = pytest.mark.timeout(400)
 

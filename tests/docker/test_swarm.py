@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
-from asking import eventually
-from swarm import Swarm, swarm_mode
+
+from tests.support.docker.asking import eventually
+from tests.support.docker.swarm import Swarm, swarm_mode
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from stack import COMPOSE, ROOT
+
+from tests.support.docker.stack import COMPOSE, ROOT
 
 SERVER = """\
 #!/bin/bash

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz import json_checks, wire_checks
-from fuzz.stack import on_a_used_stack
+
+from tests.fuzz import json_checks, wire_checks
+from tests.fuzz.stack import on_a_used_stack
 
 HERE = Path(__file__).parent
 SECONDS = 8

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 import grpc
 import pytest
-from fuzz.raw_http import GOOD, answer, request, still_answers
 
 from modelport import tensors
 from modelport.errors import ModelportError
 from modelport.wire import messages
+from tests.fuzz.raw_http import GOOD, answer, request, still_answers
 
 pytestmark = pytest.mark.finding
 

@@ -3,12 +3,12 @@
 import grpc
 import numpy as np
 import pytest
-from fuzz.test_wire_properties import protos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport import tensors
 from modelport.wire import messages
+from tests.fuzz.test_wire_properties import protos
 
 # Reloading is left out: bytes that happen to be a configuration would replace the models.
 METHODS = [

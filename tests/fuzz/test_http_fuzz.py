@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from fuzz.raw_http import GOOD, answer, request, still_answers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from tests.fuzz.raw_http import GOOD, answer, request, still_answers
 
 PREDICT = b"/v1/models/affine:predict"
 HTML_STATUS = (400, 404, 413, 431, 501)  # what the HTTP library of the real server would say, in its own words

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from fuzz.json_checks import check
-from fuzz.stack import on_a_used_stack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,6 +12,8 @@ from modelport.dtypes import BY_NAME
 from modelport.errors import ModelportError
 from modelport_serving.rest.json import decode_predict, encode_predictions, parse_document
 from modelport_serving.rest.json.parser import parse
+from tests.fuzz.json_checks import check
+from tests.fuzz.stack import on_a_used_stack
 
 NUMBERS = ["float32", "float64", "int8", "uint8", "int16", "int32", "int64", "uint32", "uint64"]
 TENSORFLOW_NAME = {"float32": "float", "float64": "double"}

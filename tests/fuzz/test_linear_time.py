@@ -4,10 +4,10 @@ import time
 from contextlib import suppress
 
 import pytest
-from fuzz.json_checks import SIGNATURES
 
 from modelport.errors import ModelportError
 from modelport_serving.rest.json import decode_examples, decode_predict, parse_document
+from tests.fuzz.json_checks import SIGNATURES
 
 SIZE = 12_000
 ALLOWED = 10  # four, and room for a machine with other things to do

@@ -7,8 +7,8 @@ environment of its own (`schemathesis.txt` says why).
 import subprocess
 from pathlib import Path
 
-from clients_elsewhere.environments import python_of
-from fuzz.raw_http import still_answers
+from tests.clients_elsewhere.environments import python_of
+from tests.fuzz.raw_http import still_answers
 
 HERE = Path(__file__).parent
 EXAMPLES = 15  # for each operation and phase

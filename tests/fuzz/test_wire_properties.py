@@ -4,13 +4,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from fuzz.wire_checks import check, check_tensor
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelport import dtypes, tensors, varint
 from modelport.errors import InvalidArgument, ModelportError, ResourceExhausted
 from modelport.wire import messages
+from tests.fuzz.wire_checks import check, check_tensor
 
 FIELDS = ("float_val", "double_val", "int_val", "int64_val", "bool_val", "scomplex_val", "dcomplex_val", "half_val")
 FIELDS += ("uint32_val", "uint64_val", "string_val")

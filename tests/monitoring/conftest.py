@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monitoring.files import CONFIG
 
 from modelport.errors import InvalidArgument
 from modelport_client import Client
 from modelport_export import warmup
 from modelport_serving import AUTO, Options, Server
+from tests.monitoring.files import CONFIG
 
 
 def _program(name: str) -> str:

@@ -3,7 +3,7 @@
 import re
 import urllib.request
 
-from monitoring.files import GRAFANA, dashboard, metric_names, panel_queries, recorded_names, rule_expressions
+from tests.monitoring.files import GRAFANA, dashboard, metric_names, panel_queries, recorded_names, rule_expressions
 
 OF_PROMETHEUS = {"up", "ALERTS"}  # its own series
 

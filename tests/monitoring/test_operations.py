@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from monitoring.files import CONFIG, ROOT, RULES, alert_names, dashboard
 
 from modelport import serverconfig
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport_serving import Options
+from tests.monitoring.files import CONFIG, ROOT, RULES, alert_names, dashboard
 
 TEXT = (ROOT / "docs" / "operations.md").read_text()
 ALERTS = TEXT.partition("\n## Alerts\n")[2].partition("\n## ")[0]

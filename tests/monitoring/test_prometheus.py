@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monitoring.files import CONFIG, RULES, panel_queries
 
 from modelport_export import warmup
+from tests.monitoring.files import CONFIG, RULES, panel_queries
 
 TIMEOUT_S = 30
 

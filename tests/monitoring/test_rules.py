@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from monitoring.files import CONFIG, RULE_TESTS, RULES, alert_names, rule_expressions
+from tests.monitoring.files import CONFIG, RULE_TESTS, RULES, alert_names, rule_expressions
 
 
 def run(*command: str) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asking import eventually
-from ports import free_port
-from stack import JOBS, ROOT, Stack
+from tests.support.docker.asking import eventually
+from tests.support.docker.ports import free_port
+from tests.support.docker.stack import JOBS, ROOT, Stack
 
 NAME = "modelport"
 ENDS = ("completed", "paused", "rollback_completed", "rollback_paused")

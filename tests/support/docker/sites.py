@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ports import free_port
-
 from modelport_client import Client
+from tests.support.docker.ports import free_port
 
 
 class ProcessSite:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from stack import ROOT, Stack
+from tests.support.docker.stack import ROOT, Stack
 
 
 class Commands:

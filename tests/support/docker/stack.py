@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import psutil
-from ports import free_port
 
 from modelport_serving.docker.images import SERVING
+from tests.support.docker.ports import free_port
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 JOBS = "modelport:0.1.0"
 STANDIN = "the stack on the stand-in (the embedded server behind the real image's name)"

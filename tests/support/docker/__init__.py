@@ -1,0 +1,1 @@
+"""What the tests of containers share: the engine, the stack, the swarm."""
