@@ -18,7 +18,7 @@ from modelport.errors import (
     Unavailable,
 )
 from modelport.wire import messages
-from modelport_client import explain
+from modelport_client import error_hints
 from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
 from modelport_client.results import Array, Metadata, Prediction, SignatureSpec, VersionState, metadata_of, states_of
 from modelport_client.retrying import Retries
@@ -120,7 +120,7 @@ class Client:
                 spec.signature_name = pick_signature(inputs, metadata)
             known = metadata.signatures.get(spec.signature_name)
             if known is None:
-                raise FailedPrecondition(explain.explain_signature(spec.signature_name, metadata))
+                raise FailedPrecondition(error_hints.of_signature(spec.signature_name, metadata))
         arrays = to_arrays(inputs, known)
         try:
             return self._retries.call(
@@ -248,8 +248,8 @@ class Client:
         name = spec.signature_name or DEFAULT_SIGNATURE
         signature = metadata.signatures.get(name)
         if signature is None:
-            return explain.explain_signature(name, metadata)
-        return explain.explain_inputs(arrays, name, signature) or explain.explain_outputs(outputs, signature)
+            return error_hints.of_signature(name, metadata)
+        return error_hints.of_inputs(arrays, name, signature) or error_hints.of_outputs(outputs, signature)
 
 
 def _transport(

@@ -9,7 +9,7 @@ from modelport.dtypes import of_array
 from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
 
 
-def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
+def of_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
     """One or more sentences on inputs that do not fit a signature; empty when they all fit."""
     problems = []
     missing = sorted(set(signature.inputs) - set(inputs) - signature.optional)
@@ -27,7 +27,7 @@ def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureS
     return f"Expected for {name}{signature}. Received: {'; '.join(problems)}."
 
 
-def explain_outputs(outputs: list[str], signature: SignatureSpec) -> str:
+def of_outputs(outputs: list[str], signature: SignatureSpec) -> str:
     """A sentence on output names that the signature does not have; empty when all exist."""
     wrong = [alias for alias in outputs if alias not in signature.outputs]
     if not wrong:
@@ -37,7 +37,7 @@ def explain_outputs(outputs: list[str], signature: SignatureSpec) -> str:
     return f"Expected outputs of {sorted(signature.outputs)}. Received: {wrong}.{hint}"
 
 
-def explain_signature(name: str, metadata: Metadata) -> str:
+def of_signature(name: str, metadata: Metadata) -> str:
     """A sentence on a signature that does not exist."""
     near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
