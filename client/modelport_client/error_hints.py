@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modelport.dtypes import of_array
-from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
+from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec, VersionState
 
 
 def of_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
@@ -27,7 +27,7 @@ def of_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) 
     return f"Expected for {name}{signature}. Received: {'; '.join(problems)}."
 
 
-def of_outputs(outputs: list[str], signature: SignatureSpec) -> str:
+def of_outputs(outputs: Sequence[str], signature: SignatureSpec) -> str:
     """A sentence on output names that the signature does not have; empty when all exist."""
     wrong = [alias for alias in outputs if alias not in signature.outputs]
     if not wrong:
@@ -42,6 +42,12 @@ def of_signature(name: str, metadata: Metadata) -> str:
     near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {name!r}.{hint}"
+
+
+def of_versions(model: str, states: Sequence[VersionState]) -> str:
+    """A sentence on the versions that a server has of a model."""
+    seen = ", ".join(f"{state.version} ({state.state})" for state in states)
+    return f"Versions of model {model!r} there: {seen}."
 
 
 def _fits(array: Array, spec: TensorSpec) -> bool:
