@@ -24,7 +24,7 @@ from typing import Any
 
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable, Unknown
 from modelport.wire import messages
-from modelport_client import json_arrays
+from modelport_client import error_hints, json_arrays
 from modelport_client.deadline import Deadline
 from modelport_client.inputs import signature_for, to_arrays
 from modelport_client.rest_transport import RestAnswer, RestTransport, ServableNotFound
@@ -60,7 +60,7 @@ class RestPredictor:
             metadata = self._retries.call(lambda: self._signatures.ask(spec, deadline), deadline)
         for _ in range(_ROUNDS):
             try:
-                found = self._round(spec, inputs, metadata, deadline)
+                found = self._round(spec, inputs, outputs, metadata, deadline)
             except (InvalidArgument, FailedPrecondition, json_arrays.Mismatch) as error:
                 newer = metadata if is_new else self._signatures.ask(spec, deadline)
                 if newer == metadata and isinstance(error, json_arrays.Mismatch):
@@ -69,18 +69,18 @@ class RestPredictor:
                     raise
                 metadata, is_new = newer, True
                 continue
-            if isinstance(found, Metadata):
-                metadata = found
-                continue
-            missing = [name for name in outputs if name not in found]
-            if missing:
-                raise InvalidArgument(f"Expected outputs of {sorted(found)}. Received: {missing}")
-            picked = {name: found[name] for name in outputs or found}
-            return Prediction(picked, found.model, found.version, found.signature)
+            if isinstance(found, Prediction):
+                return found
+            metadata = found
         raise Unavailable(f"The versions of model {spec.name!r} change while it is asked.")
 
     def _round(
-        self, spec: messages.ModelSpec, inputs: Any, metadata: Metadata, deadline: Deadline
+        self,
+        spec: messages.ModelSpec,
+        inputs: Any,
+        outputs: Sequence[str],
+        metadata: Metadata,
+        deadline: Deadline,
     ) -> Prediction | Metadata:
         """The answer, or the metadata by which to ask again.
 
@@ -115,10 +115,12 @@ class RestPredictor:
             if (name_now, signature_now.inputs) != (name, signature.inputs):
                 return answering
             signature = signature_now
-        outputs = json_arrays.read_outputs(answer.outputs, signature)
+        if wrong := error_hints.of_outputs(outputs, signature):
+            raise InvalidArgument(wrong)
+        found = json_arrays.read_outputs(answer.outputs, signature)
         if with_row is not None:
-            outputs = json_arrays.without_rows(outputs, signature)
-        return Prediction(outputs, spec.name, version, name)
+            found = json_arrays.without_rows(found, signature)
+        return Prediction({alias: found[alias] for alias in outputs or found}, spec.name, version, name)
 
     def _send(self, request: messages.ModelSpec, arrays: Mapping[str, Array], deadline: Deadline) -> RestAnswer:
         """Twice when a version by number is not there: of two servers that take turns only one may have it."""
