@@ -117,6 +117,7 @@ class RestPredictor:
             signature = signature_now
         if wrong := error_hints.of_outputs(outputs, signature):
             raise InvalidArgument(wrong)
+        deadline.check()
         found = json_arrays.read_outputs(answer.outputs, signature)
         if with_row is not None:
             found = json_arrays.without_rows(found, signature)

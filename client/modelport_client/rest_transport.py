@@ -69,6 +69,9 @@ class RestTransport:
         self._proxy = proxies.for_rest(self._url)
         self._manager = bound(_manager(self._proxy, ssl_context))
         self._pool = self._manager.connection_from_url(self._url)
+        # The pool itself takes paths, and a tenth of a millisecond less; what goes through a proxy is the manager's.
+        self._asked = self._pool if self._proxy is None else self._manager
+        self._base = urlsplit(self._url).path if self._proxy is None else self._url
 
     @property
     def opened(self) -> int:
@@ -105,6 +108,7 @@ class RestTransport:
 
     def close(self) -> None:
         """Close all connections."""
+        self._pool.close()
         self._manager.clear()
 
     def _path(self, spec: messages.ModelSpec) -> str:
@@ -119,9 +123,9 @@ class RestTransport:
     def _call(self, method: str, path: str, deadline: Deadline, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
         try:
             with bounded_by(deadline):
-                response = self._manager.request(
+                response = self._asked.request(
                     method,
-                    self._url + path,
+                    self._base + path,
                     body=body,
                     timeout=urllib3.Timeout(total=deadline.check()),
                     redirect=False,
@@ -145,6 +149,8 @@ class RestTransport:
         refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # urllib3 counts it among the time-outs
         if deadline.left <= 0 or (isinstance(error, urllib3.exceptions.TimeoutError) and not refused):
             return deadline.exceeded(str(self._proxy or ""))
+        if isinstance(error, urllib3.exceptions.ClosedPoolError):
+            return Unavailable(f"The connection to {self._url} was closed: {error}")
         if "BadStatusLine" in str(error):
             return Unavailable(
                 f"What answers at {self._url} does not speak HTTP/1.1. If that is the gRPC port, ask "

@@ -7,13 +7,6 @@ from modelport.errors import Unavailable
 from modelport_client import Client
 
 
-def test_a_closed_client(server):
-    client = Client(server.grpc_address)
-    client.close()
-    with pytest.raises(Unavailable, match="was closed"):
-        client.predict("affine", {"x": np.zeros(1, np.float32)})
-
-
 def test_the_rest_port_is_told_apart(server):
     address = server.rest_address.removeprefix("http://")
     with Client(address, timeout=10) as client, pytest.raises(Unavailable, match=address):

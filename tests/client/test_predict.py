@@ -136,6 +136,13 @@ def test_targets_that_make_no_sense():
         Client("localhost:1", timeout=-1)
 
 
+def test_a_closed_client(client):
+    client.predict("affine", [1.0])
+    client.close()
+    with pytest.raises(Unavailable, match="was closed"):
+        client.predict("affine", [1.0])
+
+
 def test_many_threads_share_a_client(client):
     wrong: list[object] = []
 
