@@ -40,7 +40,9 @@ SUBCOMMANDS = {
     "logs": Subcommand("modelport_serving.docker.stack", "logs_main", "docker", "what the stack's services say"),
     "ps": Subcommand("modelport_serving.docker.stack", "ps_main", "docker", "what runs, and how healthy it is"),
     "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
-    "load": Subcommand("modelport_client.load_command", "main", "", "ask at a steady rate, and count what fails"),
+    "loadtest": Subcommand(
+        "modelport_client.loadtest_command", "main", "", "ask at a steady rate, and count what fails"
+    ),
     "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
     "metadata": Subcommand("modelport_client.cli", "metadata_main", "", "the signatures of a model"),
     "demo": Subcommand("modelport_training.demo", "main", "training", "the whole path, from data to a swap under load"),

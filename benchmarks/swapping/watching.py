@@ -17,7 +17,7 @@ import psutil
 
 from modelport.errors import DataLoss
 from modelport_client import Client, Prediction
-from modelport_client.load import SteadyLoad
+from modelport_client.loadtest import SteadyLoad
 from swapping.versions import INPUT, NAME, OUTPUT, SCALE
 
 THREADS = 16

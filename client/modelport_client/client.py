@@ -9,20 +9,13 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from modelport.errors import (
-    DeadlineExceeded,
-    FailedPrecondition,
-    InvalidArgument,
-    ModelportError,
-    NotFound,
-    Unavailable,
-)
+from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from modelport.wire import messages
-from modelport_client import explain
-from modelport_client.inputs import DEFAULT_SIGNATURE, needs_signature, pick_signature, to_arrays
-from modelport_client.results import Array, Metadata, Prediction, SignatureSpec, VersionState, metadata_of, states_of
+from modelport_client.deadline import Deadline
+from modelport_client.results import Metadata, Prediction, VersionState, states_of
 from modelport_client.retrying import Retries
-from modelport_client.transport import Transport
+from modelport_client.signatures import Signatures
+from modelport_client.transport import Predictor, Transport
 
 if TYPE_CHECKING:
     import grpc
@@ -44,6 +37,9 @@ class Client:
             answer now, or with UNAVAILABLE. A prediction changes nothing, so it may be asked for twice. False: once.
         credentials: gRPC channel credentials for TLS.
         ssl_context: for `https://` targets; None for the system's trust.
+
+    The variables `http_proxy`, `https_proxy` and `no_proxy` are heeded, in both letter cases; for gRPC `grpc_proxy` and
+    `no_grpc_proxy` come first. As with curl, loopback addresses go through the proxy unless `no_proxy` names them.
     """
 
     def __init__(
@@ -59,9 +55,8 @@ class Client:
             raise InvalidArgument(f"Expected a target such as 'localhost:8500' or 'http://localhost:8501': {target!r}")
         self.target = target
         self.timeout = _positive(timeout)
-        self._transport = _transport(target, credentials, ssl_context)
         self._retries = Retries(retry)
-        self._metadata: dict[tuple[str, int | None, str | None], Metadata] = {}
+        self._transport, self._signatures, self._predictor = _connected(target, credentials, ssl_context, self._retries)
 
     def __enter__(self) -> Client:
         return self
@@ -92,54 +87,39 @@ class Client:
         Args:
             model: its name.
             inputs: input name -> value, or the value alone where the signature has one input. Values are numpy arrays
-                (sent with the dtype that they have), lists and numbers (converted to the signature's dtype), str or
-                bytes, or a `pathlib.Path` whose content is sent. The first dimension is the batch.
+                or lists and numbers, which are cast to the signature's dtype where no value is lost (floats are
+                rounded to narrower floats, integers must come through exactly, floats are no integers); str or bytes,
+                or a `pathlib.Path` whose content is sent. The first dimension is the batch. Over REST, inputs without
+                rows are asked for with one row of zeros, which is taken out of the answer: JSON cannot write them.
             version: by default the newest that is available.
             label: a version label, instead of a version.
             signature: by default `serving_default`; for files and bytes `serve_image_bytes` where the model has it.
             outputs: the outputs wanted; by default all.
-            timeout: seconds; by default the client's.
+            timeout: seconds for all of it, encoding included; by default the client's.
 
         Returns:
             Output name -> array, with the version that answered.
 
         Raises:
             InvalidArgument: an input does not fit; the text has the server's words, the expected signature, and the
-                nearest name.
+                nearest name, or both dtypes of values that would be lost.
             NotFound: no such model or version is available.
             FailedPrecondition: no such signature.
             DeadlineExceeded, Unavailable: no answer in time, or nobody there.
         """
-        timeout = self.timeout if timeout is None else _positive(timeout)
-        deadline = time.monotonic() + timeout
         spec = _spec(model, version, label, signature)
-        known: SignatureSpec | None = None
-        if self._is_rest or needs_signature(inputs):
-            metadata = self._cached_metadata(spec, timeout)
-            if signature is None:
-                spec.signature_name = pick_signature(inputs, metadata)
-            known = metadata.signatures.get(spec.signature_name)
-            if known is None:
-                raise FailedPrecondition(explain.explain_signature(spec.signature_name, metadata))
-        arrays = to_arrays(inputs, known)
-        try:
-            return self._retries.call(
-                lambda left: self._transport.predict(spec, arrays, list(outputs), known, left),
-                deadline - time.monotonic(),
-            )
-        except (InvalidArgument, FailedPrecondition, NotFound) as error:
-            raise self._explained(error, spec, arrays, list(outputs), timeout) from error
+        return self._predictor.predict(spec, inputs, list(outputs), self._deadline(timeout))
 
     def metadata(
         self, model: str, *, version: int | None = None, label: str | None = None, timeout: float | None = None
     ) -> Metadata:
         """The signatures of a version, by default of the newest that is available."""
         spec = _spec(model, version, label, "")
+        deadline = self._deadline(timeout)
         try:
-            ask = partial(self._transport.metadata, spec)
-            return metadata_of(self._retries.call(ask, timeout or self.timeout))
+            return self._retries.call(partial(self._signatures.ask, spec, deadline), deadline)
         except NotFound as error:
-            raise self._explained(error, spec, {}, [], self.timeout) from error
+            raise self._signatures.hinted(error, spec, {}, [], deadline) from error
 
     def status(self, model: str, *, version: int | None = None, timeout: float | None = None) -> list[VersionState]:
         """The states of all versions that the server knows of, highest first, or of one.
@@ -147,8 +127,9 @@ class Client:
         Raises:
             NotFound: the server never had the model or version.
         """
-        ask = partial(self._transport.status, _spec(model, version, None, ""))
-        return states_of(self._retries.call(ask, timeout or self.timeout))
+        deadline = self._deadline(timeout)
+        ask = partial(self._transport.status, _spec(model, version, None, ""), deadline)
+        return states_of(self._retries.call(ask, deadline))
 
     def reload(self, config: ServerConfig, *, timeout: float | None = None) -> None:
         """Give the server a new list of models, in the place of the one that it has; gRPC only.
@@ -166,7 +147,8 @@ class Client:
 
         request = messages.ReloadConfigRequest()
         text_format.Parse(format_models(config), request.config, descriptor_pool=messages.POOL)
-        self._retries.call(partial(self._transport.reload, request), timeout or self.timeout)
+        deadline = self._deadline(timeout)
+        self._retries.call(partial(self._transport.reload, request, deadline), deadline)
 
     def wait_until_available(self, model: str, version: int | None = None, timeout: float = 60.0) -> int:
         """Wait until a version answers; a server that is not up yet is waited for too.
@@ -202,67 +184,27 @@ class Client:
         which = f"version {version} of model {model!r}" if version is not None else f"a version of model {model!r}"
         raise DeadlineExceeded(f"Expected {which} to be available at {self.target} within {timeout:g} s; last: {seen}")
 
-    @property
-    def _is_rest(self) -> bool:
-        return self.target.startswith(("http://", "https://"))
-
-    def _cached_metadata(self, spec: messages.ModelSpec, timeout: float) -> Metadata:
-        """Signatures of a model change rarely: asked for once, and again after a refusal."""
-        version = spec.version.value if spec.HasField("version") else None
-        key = (spec.name, version, spec.version_label or None)
-        found = self._metadata.get(key)
-        if found is None:
-            found = self.metadata(spec.name, version=version, label=key[2], timeout=timeout)
-            self._metadata[key] = found
-        return found
-
-    def _explained(
-        self,
-        error: ModelportError,
-        spec: messages.ModelSpec,
-        arrays: dict[str, Array],
-        outputs: list[str],
-        timeout: float,
-    ) -> ModelportError:
-        """The server's refusal with what it would have taken; the bare refusal when that cannot be found out."""
-        self._metadata.clear()
-        try:
-            hint = self._hint(error, spec, arrays, outputs, timeout)
-        except ModelportError:
-            hint = ""
-        return type(error)(f"{error.message}\n{hint}" if hint else error.message)
-
-    def _hint(
-        self,
-        error: ModelportError,
-        spec: messages.ModelSpec,
-        arrays: dict[str, Array],
-        outputs: list[str],
-        timeout: float,
-    ) -> str:
-        if isinstance(error, NotFound):
-            states = self.status(spec.name, timeout=timeout)
-            seen = ", ".join(f"{state.version} ({state.state})" for state in states)
-            return f"Versions of model {spec.name!r} at {self.target}: {seen}."
-        metadata = self._cached_metadata(spec, timeout)
-        name = spec.signature_name or DEFAULT_SIGNATURE
-        signature = metadata.signatures.get(name)
-        if signature is None:
-            return explain.explain_signature(name, metadata)
-        return explain.explain_inputs(arrays, name, signature) or explain.explain_outputs(outputs, signature)
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(self.timeout if timeout is None else _positive(timeout), self.target)
 
 
-def _transport(
-    target: str, credentials: grpc.ChannelCredentials | None, ssl_context: ssl.SSLContext | None
-) -> Transport:
-    """The transport that a target names; each is imported only when it is used."""
+def _connected(
+    target: str, credentials: grpc.ChannelCredentials | None, ssl_context: ssl.SSLContext | None, retries: Retries
+) -> tuple[Transport, Signatures, Predictor]:
+    """The transport that a target names, and what works over it; each is imported only when it is used."""
     if target.startswith(("http://", "https://")):
+        from modelport_client.rest_predictor import RestPredictor
         from modelport_client.rest_transport import RestTransport
 
-        return RestTransport(target, ssl_context)
+        rest = RestTransport(target, ssl_context)
+        signatures = Signatures(rest, lambda: rest.opened)
+        return rest, signatures, RestPredictor(rest, signatures, retries)
+    from modelport_client.grpc_predictor import GrpcPredictor
     from modelport_client.grpc_transport import GrpcTransport
 
-    return GrpcTransport(target, credentials)
+    transport = GrpcTransport(target, credentials)
+    signatures = Signatures(transport)
+    return transport, signatures, GrpcPredictor(transport, signatures, retries)
 
 
 def _spec(model: str, version: int | None, label: str | None, signature: str | None) -> messages.ModelSpec:

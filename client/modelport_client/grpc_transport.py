@@ -8,10 +8,12 @@ from typing import Any
 import grpc
 
 from modelport import tensors
-from modelport.errors import DeadlineExceeded, ModelportError, Unavailable, from_code
+from modelport.errors import ModelportError, Unavailable, from_code
 from modelport.wire import messages
 from modelport.wire.services import stub
-from modelport_client.results import Array, Prediction, SignatureSpec
+from modelport_client import proxies
+from modelport_client.deadline import Deadline
+from modelport_client.results import Array, Metadata, Prediction, metadata_of
 
 _CHANNEL_OPTIONS = (
     # The server takes messages up to 2 GiB; gRPC's own default of 4 MiB for answers is what users trip over.
@@ -49,7 +51,8 @@ class GrpcTransport:
 
     def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         self._target = target = _with_port(target)
-        options = _CHANNEL_OPTIONS + (_ROUND_ROBIN if target.startswith(_BALANCED) else ())
+        self._proxy = proxies.for_grpc(target)
+        options = _CHANNEL_OPTIONS + (_ROUND_ROBIN if target.startswith(_BALANCED) else ()) + _proxy_options(target)
         if credentials is None:
             self._channel = grpc.insecure_channel(target, options=options)
         else:
@@ -64,29 +67,34 @@ class GrpcTransport:
         spec: messages.ModelSpec,
         inputs: Mapping[str, Array],
         outputs: Sequence[str],
-        signature: SignatureSpec | None,
-        timeout: float,
+        deadline: Deadline,
     ) -> Prediction:
-        """Run a signature; see `Transport`."""
-        protos = {name: tensors.encode(value) for name, value in inputs.items()}
+        """Run a signature; `outputs` names those wanted, all when it is empty."""
+        protos = {}
+        for name, value in inputs.items():
+            deadline.check()
+            protos[name] = tensors.encode(value)
         request = messages.PredictRequest(model_spec=spec, inputs=protos, output_filter=outputs)
-        response = self._call(self._predict, request, timeout)
-        arrays = {name: tensors.decode(proto) for name, proto in response.outputs.items()}
+        response = self._call(self._predict, request, deadline)
+        arrays = {}
+        for name, proto in response.outputs.items():
+            deadline.check()
+            arrays[name] = tensors.decode(proto)
         answered = response.model_spec
         return Prediction(arrays, answered.name, answered.version.value, answered.signature_name)
 
-    def metadata(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelMetadataResponse:
+    def metadata(self, spec: messages.ModelSpec, deadline: Deadline) -> Metadata:
         """The signatures of a version."""
         request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-        return self._call(self._metadata, request, timeout)
+        return metadata_of(self._call(self._metadata, request, deadline))
 
-    def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
+    def status(self, spec: messages.ModelSpec, deadline: Deadline) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
-        return self._call(self._status, messages.GetModelStatusRequest(model_spec=spec), timeout)
+        return self._call(self._status, messages.GetModelStatusRequest(model_spec=spec), deadline)
 
-    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+    def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """Replace the server's configuration."""
-        status = self._call(self._reload, request, timeout).status
+        status = self._call(self._reload, request, deadline).status
         if status.error_code:
             raise from_code(status.error_code, status.error_message)
 
@@ -94,15 +102,15 @@ class GrpcTransport:
         """Close the channel."""
         self._channel.close()
 
-    def _call(self, method: Callable[..., Any], request: Any, timeout: float) -> Any:
+    def _call(self, method: Callable[..., Any], request: Any, deadline: Deadline) -> Any:
         try:
-            return method(request, timeout=timeout)
+            return method(request, timeout=deadline.check())
         except grpc.RpcError as error:
-            raise self._translated(error, timeout) from error
+            raise self._translated(error, deadline) from error
         except ValueError as error:  # what gRPC raises on a closed channel
             raise Unavailable(f"The connection to {self._target} was closed: {error}") from error
 
-    def _translated(self, error: grpc.RpcError, timeout: float) -> ModelportError:
+    def _translated(self, error: grpc.RpcError, deadline: Deadline) -> ModelportError:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.UNAVAILABLE:
             if "HTTP/2" in details:
@@ -111,15 +119,24 @@ class GrpcTransport:
                     f"http://{self._target} ({details})"
                 )
             if any(word in details for word in _OF_CONNECTIONS):
-                return Unavailable(f"No server answers at {self._target}: {details}")
-            return Unavailable(f"The server at {self._target} refuses for the moment: {details}")
+                return Unavailable(self._with_proxy(f"No server answers at {self._target}: {details}"))
+            return Unavailable(self._with_proxy(f"The server at {self._target} refuses for the moment: {details}"))
         if code is grpc.StatusCode.CANCELLED:  # we cancel nothing: what a server does with calls that meet its end
             return Unavailable(f"The connection to {self._target} was closed: {details}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(
-                f"No answer from {self._target} within {round(timeout, 1) or timeout:g} s: {details}"
-            )
+            return deadline.exceeded(self._with_proxy(details))
         return from_code(code.value[0], details)
+
+    def _with_proxy(self, text: str) -> str:
+        return text if self._proxy is None else f"{text}\n{self._proxy}"
+
+
+def _proxy_options(target: str) -> tuple[tuple[str, str | int], ...]:
+    """What the proxy variables come to; gRPC's core reads those in lower case only."""
+    if not proxies.is_one_host(target):
+        return ()
+    proxy = proxies.for_grpc(target)
+    return (("grpc.enable_http_proxy", 0),) if proxy is None else (("grpc.http_proxy", proxy.url),)
 
 
 def _with_port(target: str) -> str:

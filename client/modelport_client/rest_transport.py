@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-import numpy as np
 import urllib3
 from google.protobuf import json_format
 
-from modelport.dtypes import DType, Layout, of_array
-from modelport.errors import (
-    Code,
-    DeadlineExceeded,
-    InvalidArgument,
-    ModelportError,
-    Unavailable,
-    Unimplemented,
-    Unknown,
-    from_code,
-)
+from modelport.errors import Code, ModelportError, NotFound, Unavailable, Unimplemented, Unknown, from_code
 from modelport.wire import messages
-from modelport_client.results import Array, Prediction, SignatureSpec
+from modelport_client import json_arrays, proxies
+from modelport_client.deadline import Deadline
+from modelport_client.http_deadline import bound, bounded_by
+from modelport_client.results import Array, Metadata, metadata_of
 
 # Where several canonical codes share an HTTP status, the one that the server means most often.
 _CODES = {
@@ -33,83 +26,90 @@ _CODES = {
     401: Code.UNAUTHENTICATED,
     403: Code.PERMISSION_DENIED,
     404: Code.NOT_FOUND,
+    407: Code.UNAUTHENTICATED,
     409: Code.ABORTED,
     413: Code.RESOURCE_EXHAUSTED,
     429: Code.RESOURCE_EXHAUSTED,
     499: Code.CANCELLED,
     500: Code.INTERNAL,
     501: Code.UNIMPLEMENTED,
+    502: Code.UNAVAILABLE,
     503: Code.UNAVAILABLE,
     504: Code.DEADLINE_EXCEEDED,
 }
+_VERSION_HEADER = "X-Modelport-Version"
+_KEPT_CONNECTIONS = 64  # as many threads as share a client without opening one for a call
+
+
+class ServableNotFound(NotFound):
+    """The server itself says that a version is not there; not a proxy that knows no such path."""
+
+
+@dataclass(frozen=True)
+class RestAnswer:
+    """The outputs as JSON has them, and the version that gave them where the server tells it."""
+
+    outputs: Any
+    version: int | None
 
 
 class RestTransport:
-    """One pool of connections to one server.
+    """One pool of connections to one server, through the proxy that the environment names for it.
 
     Args:
-        url: `http://host:port` or `https://host:port`.
+        url: `http://host:port` or `https://host:port`, and the path of the API behind a proxy that has it elsewhere.
         ssl_context: for https; None for the system's trust.
+
+    Raises:
+        InvalidArgument: the environment names what is no HTTP proxy.
     """
 
     def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None) -> None:
         self._url = url.rstrip("/")
-        self._pool = urllib3.PoolManager(ssl_context=ssl_context, retries=False, maxsize=16)
+        self._proxy = proxies.for_rest(self._url)
+        self._manager = bound(_manager(self._proxy, ssl_context))
+        self._pool = self._manager.connection_from_url(self._url)
+        # The pool itself takes paths, and a tenth of a millisecond less; what goes through a proxy is the manager's.
+        self._asked = self._pool if self._proxy is None else self._manager
+        self._base = urlsplit(self._url).path if self._proxy is None else self._url
 
-    def predict(
-        self,
-        spec: messages.ModelSpec,
-        inputs: Mapping[str, Array],
-        outputs: Sequence[str],
-        signature: SignatureSpec | None,
-        timeout: float,
-    ) -> Prediction:
-        """Run a signature; see `Transport`. All outputs are computed; `outputs` picks from the answer."""
-        if signature is None:
-            raise InvalidArgument(
-                "Expected a signature of the model, whose dtypes REST needs; the server reports none of that name."
-            )
-        body = {"signature_name": spec.signature_name} if spec.signature_name else {}
-        document = {**body, "inputs": {name: _to_json(value) for name, value in inputs.items()}}
-        answer = self._call("POST", self._path(spec) + ":predict", timeout, json.dumps(document).encode())
-        found = answer["outputs"]
-        if len(signature.outputs) == 1:  # the only output comes without its name
-            found = {next(iter(signature.outputs)): found}
-        arrays = {name: _from_json(value, signature.outputs[name].dtype) for name, value in found.items()}
-        missing = [name for name in outputs if name not in arrays]
-        if missing:
-            raise InvalidArgument(f"Expected outputs of {sorted(arrays)}. Received: {missing}")
-        return Prediction({name: arrays[name] for name in outputs or arrays}, spec.name)
+    @property
+    def opened(self) -> int:
+        """How many connections were opened so far: behind a new one may be another server."""
+        return self._pool.num_connections
 
-    def metadata(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelMetadataResponse:
+    def predict(self, spec: messages.ModelSpec, inputs: Mapping[str, Array], deadline: Deadline) -> RestAnswer:
+        """Run a signature, all its outputs."""
+        body = json_arrays.request_body(inputs, spec.signature_name, deadline)
+        response = self._call("POST", self._path(spec) + ":predict", deadline, body)
+        version = response.headers.get(_VERSION_HEADER, "")
+        answer = self._json(response, deadline)
+        if not isinstance(answer, dict) or "outputs" not in answer:
+            raise Unknown(f"Expected an object with 'outputs' from {self._url}; received {response.data[:80]!r}.")
+        return RestAnswer(answer["outputs"], int(version) if version.isascii() and version.isdigit() else None)
+
+    def metadata(self, spec: messages.ModelSpec, deadline: Deadline) -> Metadata:
         """The signatures of a version."""
-        answer = self._call("GET", self._path(spec) + "/metadata", timeout)
-        response = messages.GetModelMetadataResponse()
-        json_format.ParseDict(answer["model_spec"], response.model_spec)
-        signatures = messages.SignatureDefMap()
-        for name, signature in answer["metadata"]["signature_def"]["signature_def"].items():
-            # In JSON the values of defaults are spelled in another way than on the wire; their names are enough here.
-            optional = signature.pop("defaults", {})
-            proto = signatures.signature_def.get_or_create(name)
-            json_format.ParseDict(signature, proto, ignore_unknown_fields=True)
-            for default in optional:
-                proto.defaults.get_or_create(default)
-        response.metadata.get_or_create("signature_def").Pack(signatures)
-        return response
+        response = self._call("GET", self._path(spec) + "/metadata", deadline)
+        try:
+            return _metadata(response.data)
+        except (ValueError, KeyError, TypeError, AttributeError, json_format.ParseError) as error:
+            raise Unknown(f"Expected metadata from {self._url}; received {response.data[:80]!r}.") from error
 
-    def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
+    def status(self, spec: messages.ModelSpec, deadline: Deadline) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
         response = messages.GetModelStatusResponse()
-        json_format.ParseDict(self._call("GET", self._path(spec), timeout), response)
+        json_format.ParseDict(self._json(self._call("GET", self._path(spec), deadline), deadline), response)
         return response
 
-    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+    def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """REST has no such call."""
         raise Unimplemented("Expected a gRPC target, such as localhost:8500: the REST API cannot reload.")
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._pool.close()
+        self._manager.clear()
 
     def _path(self, spec: messages.ModelSpec) -> str:
         path = f"/v1/models/{quote(spec.name, safe='')}"
@@ -120,71 +120,85 @@ class RestTransport:
                 path += f"/labels/{quote(spec.version_label, safe='')}"
         return path
 
-    def _call(self, method: str, path: str, timeout: float, body: bytes | None = None) -> Any:
+    def _call(self, method: str, path: str, deadline: Deadline, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
         try:
-            response = self._pool.request(
-                method, self._url + path, body=body, timeout=urllib3.Timeout(total=timeout), redirect=False
-            )
-        except urllib3.exceptions.NewConnectionError as error:  # refused; urllib3 counts it among the time-outs
-            raise Unavailable(f"No server answers at {self._url}: {error}") from error
-        except urllib3.exceptions.TimeoutError as error:
-            raise DeadlineExceeded(f"No answer from {self._url} within {round(timeout, 1) or timeout:g} s.") from error
-        except urllib3.exceptions.HTTPError as error:
-            if "BadStatusLine" in str(error):
-                raise Unavailable(
-                    f"What answers at {self._url} does not speak HTTP/1.1. If that is the gRPC port, ask "
-                    f"{self._url.partition('//')[2]}"
-                ) from error
-            raise Unavailable(f"No server answers at {self._url}: {error}") from error
+            with bounded_by(deadline):
+                response = self._asked.request(
+                    method,
+                    self._base + path,
+                    body=body,
+                    timeout=urllib3.Timeout(total=deadline.check()),
+                    redirect=False,
+                    retries=False,
+                )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._translated(error, deadline) from error
         if response.status != 200:
-            raise _error_of(response.status, response.data)
+            raise self._error_of(response.status, response.data)
+        return response
+
+    def _json(self, response: urllib3.BaseHTTPResponse, deadline: Deadline) -> Any:
+        """The document of an answer; strings that are no UTF-8 come as surrogates."""
+        deadline.check()
         try:
-            return json.loads(response.data)
+            return json.loads(response.data.decode(errors="surrogateescape"))
         except ValueError as error:
-            raise Unknown(f"Expected JSON from {self._url}{path}; received {response.data[:80]!r}.") from error
+            raise Unknown(f"Expected JSON from {self._url}; received {response.data[:80]!r}.") from error
+
+    def _translated(self, error: Exception, deadline: Deadline) -> ModelportError:
+        refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # urllib3 counts it among the time-outs
+        if deadline.left <= 0 or (isinstance(error, urllib3.exceptions.TimeoutError) and not refused):
+            return deadline.exceeded(str(self._proxy or ""))
+        if isinstance(error, urllib3.exceptions.ClosedPoolError):
+            return Unavailable(f"The connection to {self._url} was closed: {error}")
+        if "BadStatusLine" in str(error):
+            return Unavailable(
+                f"What answers at {self._url} does not speak HTTP/1.1. If that is the gRPC port, ask "
+                f"{self._url.partition('//')[2]}"
+            )
+        return Unavailable(self._with_proxy(f"No server answers at {self._url}: {error}"))
+
+    def _error_of(self, status: int, body: bytes) -> ModelportError:
+        """The server's own refusal, or what a proxy says in its place."""
+        try:
+            message = json.loads(body)["error"]
+        except (ValueError, KeyError, TypeError):
+            text = f"HTTP status {status} from {self._url}: {body[:200].decode(errors='replace')}"
+            code = (
+                Code.UNAVAILABLE if status == 504 else _CODES.get(status, Code.UNKNOWN)
+            )  # a proxy's, not the server's
+            return from_code(code, self._with_proxy(text))
+        code = _CODES.get(status, Code.UNKNOWN)
+        return ServableNotFound(message) if code is Code.NOT_FOUND else from_code(code, message)
+
+    def _with_proxy(self, text: str) -> str:
+        return text if self._proxy is None else f"{text}\n{self._proxy}"
 
 
-def _error_of(status: int, body: bytes) -> ModelportError:
-    try:
-        message = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        message = f"HTTP status {status}: {body[:200].decode(errors='replace')}"
-    return from_code(_CODES.get(status, Code.UNKNOWN), message)
+def _manager(proxy: proxies.Proxy | None, ssl_context: ssl.SSLContext | None) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(ssl_context=ssl_context, maxsize=_KEPT_CONNECTIONS)
+    parts = urlsplit(proxy.url)
+    headers = None
+    if parts.username is not None:
+        headers = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+    url = f"{parts.scheme}://{proxy.address}"
+    return urllib3.ProxyManager(url, proxy_headers=headers, ssl_context=ssl_context, maxsize=_KEPT_CONNECTIONS)
 
 
-def _to_json(array: Array) -> Any:
-    row = of_array(array)
-    if row.layout is Layout.STRING:
-        return _map_leaves(array.tolist())
-    if row.layout is Layout.PATTERN or array.dtype.kind == "c":
-        raise InvalidArgument(f"Expected a dtype that JSON can carry; received {row.name}. Use gRPC for it.")
-    return array.tolist()
-
-
-def _map_leaves(value: Any) -> Any:
-    """Strings as they are, bytes as base64, at any depth."""
-    if isinstance(value, list):
-        return [_map_leaves(item) for item in value]
-    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-
-
-def _from_json(value: Any, dtype: DType | None) -> Array:
-    if dtype is None or dtype.layout is not Layout.STRING:
-        return np.array(value, None if dtype is None else dtype.numpy)
-    return _string_array(value)
-
-
-def _string_array(value: Any) -> Array:
-    """Nested lists of strings and {"b64"} objects as an object array of bytes."""
-    shape = []
-    level = value
-    while isinstance(level, list):
-        shape.append(len(level))
-        level = level[0] if level else None
-    array = np.empty(shape, object)
-    flat = [value]
-    for _ in shape:
-        flat = [item for items in flat for item in items]
-    leaves = [base64.b64decode(leaf["b64"]) if isinstance(leaf, dict) else leaf.encode() for leaf in flat]
-    array.reshape(-1)[:] = leaves
-    return array
+@lru_cache(maxsize=64)
+def _metadata(body: bytes) -> Metadata:
+    """Read once as long as it stays the same: a server that does not name versions is asked for it with each call."""
+    answer = json.loads(body)
+    response = messages.GetModelMetadataResponse()
+    json_format.ParseDict(answer["model_spec"], response.model_spec)
+    signatures = messages.SignatureDefMap()
+    for name, signature in answer["metadata"]["signature_def"]["signature_def"].items():
+        # In JSON the values of defaults are spelled in another way than on the wire; their names are enough here.
+        optional = signature.pop("defaults", {})
+        proto = signatures.signature_def.get_or_create(name)
+        json_format.ParseDict(signature, proto, ignore_unknown_fields=True)
+        for default in optional:
+            proto.defaults.get_or_create(default)
+    response.metadata.get_or_create("signature_def").Pack(signatures)
+    return metadata_of(response)

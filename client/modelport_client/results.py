@@ -20,8 +20,8 @@ class Prediction(dict[str, Array]):
 
     Attributes:
         model: the model that was asked.
-        version: the version that answered; None over REST, which does not tell.
-        signature: the signature that was run; None over REST.
+        version: the version that answered.
+        signature: the signature that was run.
     """
 
     def __init__(

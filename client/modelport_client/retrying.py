@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from modelport.errors import DeadlineExceeded, ModelportError, Unavailable
+from modelport_client.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -34,26 +34,24 @@ class Retries:
         self._answered = False
         self._closed = threading.Event()
 
-    def call(self, attempt: Callable[[float], T], timeout: float) -> T:
-        """What `attempt` returns; it is given the seconds that are left.
+    def call(self, attempt: Callable[[], T], deadline: Deadline) -> T:
+        """What `attempt` returns.
 
         Raises:
             Unavailable: nobody answered in time; the last reason.
             DeadlineExceeded: no time was left, or the last attempt ran out of it; why the one before failed, too.
             ModelportError: what `attempt` raises else, at once.
         """
-        deadline = time.monotonic() + timeout
         pause = _FIRST_PAUSE_S
         last: Unavailable | None = None
         while True:
             try:
-                if (left := deadline - time.monotonic()) <= 0:
-                    raise DeadlineExceeded("The time for the call was over before it was sent.")
-                answer = attempt(left)
+                deadline.check()
+                answer = attempt()
             except Unavailable as error:
                 last = error
                 wait = pause * random.uniform(0.5, 1)  # noqa: S311  # no secret
-                if not (self._wanted and self._answered) or time.monotonic() + wait >= deadline:
+                if not (self._wanted and self._answered) or wait >= deadline.left:
                     raise
                 if self._closed.wait(wait):
                     raise

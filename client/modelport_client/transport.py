@@ -1,35 +1,37 @@
-"""What a transport does for the client; `grpc_transport` and `rest_transport` are the two."""
+"""What a transport does for the client; `grpc_transport` and `rest_transport` are the two.
+
+Their `predict` differ: gRPC answers are read by themselves, a REST answer only with the signature of the version that
+gave it. `grpc_predictor` and `rest_predictor` use them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from modelport.wire import messages
-from modelport_client.results import Array, Prediction, SignatureSpec
+from modelport_client.deadline import Deadline
+from modelport_client.results import Metadata, Prediction
 
 
 class Transport(Protocol):
-    """One server, spoken to in one way. Timeouts are in seconds; errors are those of `modelport.errors`."""
+    """One server, spoken to in one way. Errors are those of `modelport.errors`."""
 
-    def predict(
-        self,
-        spec: messages.ModelSpec,
-        inputs: Mapping[str, Array],
-        outputs: Sequence[str],
-        signature: SignatureSpec | None,
-        timeout: float,
-    ) -> Prediction:
-        """Run a signature; `signature` tells dtypes where the wire does not (REST)."""
-
-    def metadata(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelMetadataResponse:
+    def metadata(self, spec: messages.ModelSpec, deadline: Deadline) -> Metadata:
         """The signatures of a version."""
 
-    def status(self, spec: messages.ModelSpec, timeout: float) -> messages.GetModelStatusResponse:
+    def status(self, spec: messages.ModelSpec, deadline: Deadline) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
 
-    def reload(self, request: messages.ReloadConfigRequest, timeout: float) -> None:
+    def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """Replace the server's configuration."""
 
     def close(self) -> None:
         """Give the connection back."""
+
+
+class Predictor(Protocol):
+    """Predictions over one of the transports."""
+
+    def predict(self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline) -> Prediction:
+        """See `Client.predict`. Signatures that turn out to be of another version are asked for anew."""

@@ -86,12 +86,14 @@ def test_the_table_of_subcommands():
 
 
 def test_a_steady_load(address):
-    done = run("load", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json")
+    done = run(
+        "loadtest", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json"
+    )
     facts = json.loads(done.stdout)
     assert done.returncode == facts["failed"] == 0
     assert facts["requests"] == sum(facts["answered_by"].values()) > 0
     assert 0 < facts["p50_ms"] <= facts["p99_ms"] <= facts["longest_ms"]
-    table = run("load", "affine", "--input", "[1]", "--server", address, "--rate", "20", "--seconds", "0.5").stdout
+    table = run("loadtest", "affine", "--input", "[1]", "--server", address, "--rate", "20", "--seconds", "0.5").stdout
     assert "answered" in table
 
 
@@ -100,7 +102,7 @@ def test_a_load_that_is_interrupted_says_what_it_saw(serve, add_version, tmp_pat
     log = tmp_path / "log"
     flags = ["--model_name=affine", f"--model_base_path={tmp_path}/affine", f"--access_log={log}", "--port=auto"]
     address = serve(*flags).address("gRPC")
-    words = ["load", "affine", "--input", "[1]", "--server", address, "--seconds", "600", "--json"]
+    words = ["loadtest", "affine", "--input", "[1]", "--server", address, "--seconds", "600", "--json"]
     load = subprocess.Popen([sys.executable, "-m", "modelport", *words], stdout=subprocess.PIPE, text=True)
     while not log.exists() or len(log.read_text().splitlines()) < 5:
         assert load.poll() is None
@@ -113,8 +115,8 @@ def test_a_load_that_is_interrupted_says_what_it_saw(serve, add_version, tmp_pat
 
 
 def test_a_load_that_fails_says_why(server, serve, add_version, tmp_path):
-    wrong = run("load", "affine", "--input", '{"z": [1]}', "--server", server.grpc_address)
+    wrong = run("loadtest", "affine", "--input", '{"z": [1]}', "--server", server.grpc_address)
     assert wrong.returncode == 1
     assert "did you mean 'x'?" in wrong.stderr
-    slow = ["load", "slow", "--input", '{"seconds": 0.3}', "--timeout", "0.2", "--server", server.grpc_address]
+    slow = ["loadtest", "slow", "--input", '{"seconds": 0.3}', "--timeout", "0.2", "--server", server.grpc_address]
     assert "No answer from" in run(*slow).stderr

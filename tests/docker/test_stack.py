@@ -104,7 +104,7 @@ def test_the_network_is_cut_and_restored(stack):
     network = f"{stack.project}_default"
     container = stack.containers()[0]
     before = request_count(stack, container)
-    load = in_container(stack, "load", *LOAD, "--server", "serving:8500", "--seconds", "25")
+    load = in_container(stack, "loadtest", *LOAD, "--server", "serving:8500", "--seconds", "25")
     eventually(lambda: request_count(stack, container) > before + 30)
     stack.docker("network", "disconnect", network, container)
     cut = request_count(stack, container)
@@ -132,7 +132,7 @@ def test_three_replicas_behind_a_name_and_one_is_killed(replicas):
     """The client goes round all three; the loss of one costs no request."""
     containers = replicas.containers()
     assert len(containers) == 3
-    load = in_container(replicas, "load", *LOAD, "--server", "dns:///serving:8500", "--seconds", "15")
+    load = in_container(replicas, "loadtest", *LOAD, "--server", "dns:///serving:8500", "--seconds", "15")
     deadline = time.monotonic() + 60
     while min(counts := [request_count(replicas, one) for one in containers]) < 10:
         assert time.monotonic() < deadline, f"not all are asked: {counts}"

@@ -114,3 +114,37 @@ def slow_rows(folder: Path) -> Path:
         return {"done": seconds + 0.0 * total}
 
     return _save(module, folder, {"serving_default": call})
+
+
+def typed(folder: Path, outputs: dict[str, str], given: str = "float32", name: str = "x") -> Path:
+    """`serving_default(name given[?])` -> each of `outputs`: the input and 0.75, cast to the output's dtype."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.as_dtype(given), name=name)])
+    def call(value):
+        return {alias: tf.cast(tf.cast(value, tf.float64) + 0.75, dtype) for alias, dtype in outputs.items()}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def wide(folder: Path) -> Path:
+    """`serving_default(x float[?,3]) -> y float[?,10], n int64[?], fixed float[2]`, and two more signatures.
+
+    They are `flat(x float[?]) -> y float[?,4]` and `echo(s string[?]) -> t`, whose strings REST writes as they are.
+    """
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def call(x):
+        ones = tf.matmul(x, tf.ones((3, 10)))
+        return {"y": ones, "n": tf.cast(tf.reduce_sum(x, 1), tf.int64), "fixed": tf.constant([1.0, 2.0])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def flat(x):
+        return {"y": x[:, None] + tf.zeros(4)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="s")])
+    def echo(s):
+        return {"t": tf.identity(s)}
+
+    return _save(module, folder, {"serving_default": call, "flat": flat, "echo": echo})

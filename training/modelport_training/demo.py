@@ -18,7 +18,7 @@ from modelport.errors import FailedPrecondition
 from modelport.repository import Repository
 from modelport.run_record import SAMPLES, read_npz
 from modelport_client import Client, Prediction
-from modelport_client.load import Outcome, SteadyLoad, answered_by, percentile
+from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 from modelport_training.digits_drawing import draw_digits
 
 MODEL = "digits"

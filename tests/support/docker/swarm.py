@@ -74,7 +74,15 @@ class Swarm:
     @contextmanager
     def asking(self) -> Iterator[dict[str, dict]]:
         """Loads from containers on the network of the clients; their reports are there when the block is over."""
-        command = ["--detach", f"--network={NAME}_clients", *self._mounts, JOBS, "load", "digits", '--input={"x": [1]}']
+        command = [
+            "--detach",
+            f"--network={NAME}_clients",
+            *self._mounts,
+            JOBS,
+            "loadtest",
+            "digits",
+            '--input={"x": [1]}',
+        ]
         loads = {}
         reports: dict[str, dict] = {}
         try:

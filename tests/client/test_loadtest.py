@@ -7,7 +7,7 @@ import pytest
 
 from modelport.errors import InvalidArgument
 from modelport_client import Client
-from modelport_client.load import SteadyLoad, answered_by, percentile
+from modelport_client.loadtest import SteadyLoad, answered_by, percentile
 
 
 def test_every_request_is_counted(server):

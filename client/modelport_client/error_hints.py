@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modelport.dtypes import of_array
-from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
+from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec, VersionState
 
 
-def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
+def of_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
     """One or more sentences on inputs that do not fit a signature; empty when they all fit."""
     problems = []
     missing = sorted(set(signature.inputs) - set(inputs) - signature.optional)
@@ -27,7 +27,7 @@ def explain_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureS
     return f"Expected for {name}{signature}. Received: {'; '.join(problems)}."
 
 
-def explain_outputs(outputs: list[str], signature: SignatureSpec) -> str:
+def of_outputs(outputs: Sequence[str], signature: SignatureSpec) -> str:
     """A sentence on output names that the signature does not have; empty when all exist."""
     wrong = [alias for alias in outputs if alias not in signature.outputs]
     if not wrong:
@@ -37,11 +37,17 @@ def explain_outputs(outputs: list[str], signature: SignatureSpec) -> str:
     return f"Expected outputs of {sorted(signature.outputs)}. Received: {wrong}.{hint}"
 
 
-def explain_signature(name: str, metadata: Metadata) -> str:
+def of_signature(name: str, metadata: Metadata) -> str:
     """A sentence on a signature that does not exist."""
     near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {name!r}.{hint}"
+
+
+def of_versions(model: str, states: Sequence[VersionState]) -> str:
+    """A sentence on the versions that a server has of a model."""
+    seen = ", ".join(f"{state.version} ({state.state})" for state in states)
+    return f"Versions of model {model!r} there: {seen}."
 
 
 def _fits(array: Array, spec: TensorSpec) -> bool:

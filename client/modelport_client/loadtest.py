@@ -44,7 +44,7 @@ class SteadyLoad:
         self._outcomes: list[Outcome] = []
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._work, args=(number, threads), name="load", daemon=True)
+            threading.Thread(target=self._work, args=(number, threads), name="loadtest", daemon=True)
             for number in range(threads)
         ]
 

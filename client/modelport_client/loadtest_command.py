@@ -1,4 +1,4 @@
-"""`modelport load`: a steady load on a server, and what became of each request."""
+"""`modelport loadtest`: a steady load on a server, and what became of each request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from modelport_client.cli import add_inputs, add_version, ask, command_parser, print_table, read_inputs
 from modelport_client.client import Client
-from modelport_client.load import Outcome, SteadyLoad, answered_by, percentile
+from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 
 
 def main(argv: Sequence[str]) -> int:
-    """`modelport load MODEL --image FILE…` or `--input JSON`; exit code 1 when a request failed."""
+    """`modelport loadtest MODEL --image FILE…` or `--input JSON`; exit code 1 when a request failed."""
     parser = command_parser(
-        "load", "Ask a server at a steady rate, whatever it does. Exit code 1 when a request failed."
+        "loadtest", "Ask a server at a steady rate, whatever it does. Exit code 1 when a request failed."
     )
     add_inputs(parser)
     add_version(parser)
