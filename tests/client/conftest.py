@@ -17,7 +17,7 @@ VERSION = "X-Modelport-Version"
 @pytest.fixture
 def publish(tmp_path) -> Callable[..., Path]:
     """Put a model of `models.py` into a base path as one version: `publish(base, 2, "typed", {"b": "int32"})`."""
-    import models
+    from tests.support import models
 
     def put(base: Path, version: int, model: str, *arguments, **keywords) -> Path:
         base.mkdir(parents=True, exist_ok=True)

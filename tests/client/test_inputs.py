@@ -11,7 +11,7 @@ from modelport_serving import AUTO, Options, Server
 @pytest.fixture(scope="module")
 def typed_server(tmp_path_factory):
     """Models `wide`, `ints` (takes int32), `column` (matrix) and `text`."""
-    import models
+    from tests.support import models
 
     root = tmp_path_factory.mktemp("typed")
     models.wide(root / "wide/1")
