@@ -1,7 +1,5 @@
 """Publishing, with a real server in a process of its own for every proof."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -10,9 +8,7 @@ import tensorflow as tf
 from modelport import manifest
 from modelport.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from modelport.repository import Repository
-from modelport_export import Gate, ImageInput, calling, export, publish
-from modelport_export.servable import Generic
-from modelport_export.validation_server import validation_server
+from modelport_export import Gate, ImageInput, export, publish
 
 layers = keras.layers
 IMAGE = ImageInput(28, 28, shape=(784,))
@@ -147,13 +143,3 @@ def test_a_foreign_savedmodel_is_published_as_it_is_and_must_load(tmp_path):
     with pytest.raises(FailedPrecondition, match="to load in a server of its own"):
         publish(tmp_path / "saved", name="m", repository=tmp_path / "models", samples=samples)
     assert Repository(tmp_path / "models").versions("m") == [published.version]
-
-
-def test_the_server_is_ended_when_the_proof_fails(write):
-    model = linear()
-    folder = write(Generic(model, calling.describe(model)))
-    with pytest.raises(RuntimeError), validation_server(folder, "m") as server:
-        process = server.pid
-        raise RuntimeError
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)

@@ -17,6 +17,7 @@ READERS = frozenset(
     (
         "Assert",
         "Case",
+        "CheckNumerics",
         "HashTableV2",
         "If",
         "LookupTableFindV2",

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow.core.framework.graph_pb2 import GraphDef
 from tensorflow.python.framework import op_def_registry
 
+_DEEPEST = 200  # slashes in the names of nodes that stand in called functions; Python's stack allows some 300 calls
 CALLS = frozenset(("StatefulPartitionedCall", "PartitionedCall"))
 
 
@@ -83,6 +84,8 @@ class _Flattener:
         function = self._functions.get(name)
         if function is None:
             raise ValueError(f"the function {name!r} is not in the graph's library")
+        if prefix.count("/") > _DEEPEST:
+            raise ValueError(f"the function {name!r} calls itself, or functions call one another too deeply")
         nodes = {node.name: node for node in function.node_def}
         known = {f"{arg.name}:0": given for arg, given in zip(function.signature.input_arg, arguments, strict=True)}
         plain = []

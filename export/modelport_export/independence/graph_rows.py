@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
 from modelport_export.independence import effects
 from modelport_export.independence.flattening import Leaf, flatten_graph
 from modelport_export.independence.values import ROWS, Mixed, Rows, Value
@@ -44,8 +42,8 @@ def objection(meta_graph: Any, signature: str) -> str | None:
         flat = flatten_graph(meta_graph.graph_def, feeds, [name for _, name in fetches])
         given: dict[Any, Value] = {tensor.op: ROWS for tensor in flat.arguments}
         found = Walk(meta_graph.graph_def.library).values(given, flat.results)
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        return f"its graph cannot be followed: {error}"
+    except Exception as error:  # whatever a foreign graph holds: it is not proven, and can be published all the same
+        return f"its graph cannot be followed ({type(error).__name__}): {error}"
     for (alias, _), value in zip(fetches, found, strict=True):
         reason = _not_rows(value)
         if reason:

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from modelport_export.independence.graph_rows import objection
 
 GRAPHS = 150  # for each seed; about one in three is proven
-ROWS = np.random.default_rng(5).standard_normal((6, 3)).astype(np.float32)
+ROW_SHAPES = ((3,), (2, 3), (), (3, 1, 2))
 
 AXES = (0, 1, 2, -1, -2)
 SHAPES = (*([-1, 3], [3, -1], [-1, 2], [-1], [-1, 1], [-1, 3, 1], [1, -1, 3], [-1, 1, 3], [-1, 6], [2, -1], [6, -1]),)
@@ -101,7 +101,7 @@ def build(seed):
     """A graph of a few operations and its MetaGraphDef."""
     r = random.Random(seed)  # noqa: S311
     with tf.Graph().as_default() as graph:
-        x = tf.compat.v1.placeholder(tf.float32, [None, 3], "x")
+        x = tf.compat.v1.placeholder(tf.float32, [None, *ROW_SHAPES[seed // 5 % len(ROW_SHAPES)]], "x")
         tensors = [x]
         while len(tensors) < 3 + seed % 5:
             try:
@@ -133,7 +133,8 @@ def answers_alike(graph, x, y):
             except tf.errors.OpError:
                 return None
 
-        for rows in (ROWS, ROWS[::-1], ROWS[:2], ROWS[[0, 0, 3]], np.concatenate([ROWS, -4 * ROWS])):
+        six = np.random.default_rng(5).standard_normal((6, *x.shape[1:])).astype(np.float32)
+        for rows in (six, six[::-1], six[:2], six[[0, 0, 3]], np.concatenate([six, -4 * six])):
             answer = ask(rows)
             if answer is None:
                 continue
