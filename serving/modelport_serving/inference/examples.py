@@ -25,6 +25,7 @@ from modelport_serving.inference.run import (
     Rules,
     Run,
     fill_spec,
+    planned,
     tensor_of,
 )
 from modelport_serving.servables.servable import Servable, Signature
@@ -109,7 +110,7 @@ def plan_multi_inference(
     feeds: dict[str, Array] = {}
     fetches: list[str] = []
     for signature, method in tasks:
-        feeds |= _feed(signature, examples)
+        feeds[tensor_of(signature, _INPUTS, signature.inputs[_INPUTS])] = _strings(examples)
         wanted = (_CLASSES, _SCORES) if method == CLASSIFY_METHOD else (_OUTPUTS,)
         fetches += [_tensor(signature, alias) for alias in wanted if alias in signature.outputs]
     fetches = list(dict.fromkeys(fetches))
@@ -151,7 +152,7 @@ def _run(
     signature: Signature, examples: Sequence[bytes], aliases: Sequence[str], finish: Callable[[Sequence[Array]], T]
 ) -> Run[T]:
     fetches = [_tensor(signature, alias) for alias in aliases]
-    return Run(_feed(signature, examples), fetches, finish, signature.merges, signature.proven)
+    return planned(signature, {_INPUTS: _strings(examples)}, fetches, finish)
 
 
 def _tensor(signature: Signature, alias: str) -> str:
@@ -247,10 +248,10 @@ def _checked_tasks(
     return tasks
 
 
-def _feed(signature: Signature, examples: Sequence[bytes]) -> dict[str, Array]:
+def _strings(examples: Sequence[bytes]) -> Array:
     array = np.empty(len(examples), object)
     array[:] = examples
-    return {tensor_of(signature, _INPUTS, signature.inputs[_INPUTS]): array}
+    return array
 
 
 def _classified(outputs: dict[str, Array], count: int) -> Classified:

@@ -21,6 +21,7 @@ from modelport_serving.inference.run import (
     Rules,
     Run,
     fill_spec,
+    planned,
     tensor_of,
 )
 from modelport_serving.servables.servable import Servable, Signature
@@ -42,8 +43,8 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
     if signature is None:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
     check_method_name(signature, rules)
-    feeds = _feeds(signature, request.inputs)
-    check_ranks(feeds.values(), rules)
+    inputs = _inputs(signature, request.inputs)
+    check_ranks(inputs.values(), rules)
     aliases = _output_aliases(signature, request.output_filter)
 
     def finish(arrays: Sequence[Array]) -> messages.PredictResponse:
@@ -57,7 +58,7 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
         return response
 
     fetches = [tensor_of(signature, alias, signature.outputs[alias]) for alias in aliases]
-    return Run(feeds, fetches, finish, signature.merges, signature.proven)
+    return planned(signature, inputs, fetches, finish)
 
 
 def plan_columns(
@@ -70,13 +71,12 @@ def plan_columns(
     """
     check_method_name(signature, rules)
     check_ranks(inputs.values(), rules)
-    feeds = {tensor_of(signature, alias, signature.inputs[alias]): array for alias, array in inputs.items()}
     fetches = [tensor_of(signature, alias, info) for alias, info in signature.outputs.items()]
 
     def finish(arrays: Sequence[Array]) -> Answer[dict[str, Array]]:
         return Answer(servable.id, signature.name, dict(zip(signature.outputs, arrays, strict=True)))
 
-    return Run(feeds, fetches, finish, signature.merges, signature.proven)
+    return planned(signature, inputs, fetches, finish)
 
 
 def check_ranks(arrays: Iterable[Array], rules: Rules) -> None:
@@ -100,11 +100,12 @@ def check_method_name(signature: Signature, rules: Rules) -> None:
         )
 
 
-def _feeds(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> dict[str, Array]:
+def _inputs(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> dict[str, Array]:
+    """The arrays of a request and of the defaults, by alias."""
     expected = signature.inputs
     if len(inputs) > len(expected) or (len(inputs) < len(expected) and not signature.defaults):
         raise InvalidArgument(_size_mismatch(inputs, expected))
-    feeds = {}
+    arrays = {}
     used = 0
     for alias, info in expected.items():
         if alias in inputs:
@@ -119,7 +120,7 @@ def _feeds(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> 
                 f"{_listed(signature.defaults)}"
             )
         try:
-            feeds[tensor_of(signature, alias, info)] = tensors.decode(proto)
+            arrays[alias] = tensors.decode(proto)
         except ModelportError as error:
             raise InvalidArgument(f"tensor parsing error: {alias}") from error
     if used != len(inputs):
@@ -127,7 +128,7 @@ def _feeds(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> 
         raise InvalidArgument(
             f"Inputs contains invalid name. Used request inputs: {known}, request input: {_listed(inputs)}"
         )
-    return feeds
+    return arrays
 
 
 def _output_aliases(signature: Signature, wanted: Sequence[str]) -> list[str]:

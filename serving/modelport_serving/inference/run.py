@@ -41,6 +41,15 @@ class Run(Generic[T]):
     proven: bool = False
 
 
+def planned(
+    signature: Signature, inputs: Mapping[str, Array], fetches: Sequence[str], finish: Callable[[Sequence[Array]], T]
+) -> Run[T]:
+    """The run of checked inputs, by alias; what was proven of a signature holds for inputs of the declared shapes."""
+    feeds = {tensor_of(signature, alias, signature.inputs[alias]): array for alias, array in inputs.items()}
+    fits = (signature.merges or signature.proven) and signature.fits(inputs)
+    return Run(feeds, fetches, finish, fits and signature.merges, fits and signature.proven)
+
+
 @dataclass(frozen=True)
 class Answer(Generic[T]):
     """An answer in arrays, and who gave it."""

@@ -30,6 +30,13 @@ class TensorInfo:
 
     tensor: str  # name in the graph, "serving_default_x:0"; "" for what is no single dense tensor
     dtype: int  # DataType number
+    shape: tuple[int, ...] | None = None  # as declared: -1 for a dimension that varies, None for an unknown rank
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array has the declared shape; the graph itself may take others."""
+        if self.shape is None or len(shape) != len(self.shape):
+            return False
+        return all(want in (-1, have) for want, have in zip(self.shape, shape, strict=True))
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,12 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     defaults: Mapping[str, messages.TensorProto]
     proto: messages.SignatureDef
-    proven: bool  # the publisher proved that rows do not influence one another
-    merges: bool  # requests that wait anyway may share a run
+    proven: bool  # the publisher proved that rows do not influence one another, in inputs of the declared shapes
+    merges: bool  # requests of the declared shapes that wait anyway may share a run
+
+    def fits(self, inputs: Mapping[str, Array]) -> bool:
+        """Whether all inputs are there, in the declared shapes: what was proven, was proven of those."""
+        return len(inputs) == len(self.inputs) and all(self.inputs[a].fits(array.shape) for a, array in inputs.items())
 
     def dtypes(self) -> dict[str, int]:
         """Alias of each input → DataType number."""
@@ -129,13 +140,18 @@ def _signature(name: str, data: bytes, joins: Joins, proven: bool) -> Signature:
     return Signature(
         name=name,
         method_name=proto.method_name,
-        inputs={alias: TensorInfo(info.name, info.dtype) for alias, info in proto.inputs.items()},
-        outputs={alias: TensorInfo(info.name, info.dtype) for alias, info in proto.outputs.items()},
+        inputs={alias: _tensor(info) for alias, info in proto.inputs.items()},
+        outputs={alias: _tensor(info) for alias, info in proto.outputs.items()},
         defaults=dict(proto.defaults),
         proto=proto,
         proven=proven and is_open,
         merges=is_open and (joins == "all" or (joins == "proven" and proven)),
     )
+
+
+def _tensor(info: messages.TensorInfo) -> TensorInfo:
+    shape = info.tensor_shape
+    return TensorInfo(info.name, info.dtype, None if shape.unknown_rank else tuple(dim.size for dim in shape.dim))
 
 
 def _is_open(info: messages.TensorInfo) -> bool:
