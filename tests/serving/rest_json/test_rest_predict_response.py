@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelport.errors import InvalidArgument
 from modelport_serving.rest.json import encode_error, encode_predictions
-from modelport_serving.rest.json.number_texts import compact, double_texts, float_texts
+from modelport_serving.rest.json.number_texts import PIECE, double_texts, float_texts, row_texts
 from modelport_serving.rest.json.parser import parse
 
 
@@ -121,7 +121,7 @@ def test_refused(outputs, row_format, text):
 def test_float_texts(value, text):
     value = float(np.float32(value))
     assert float_texts([value]) == [text.encode()]
-    assert compact(f32(*[value] * 60))[1:-1].split(b",") == [text.encode()] * 60
+    assert next(row_texts(f32(*[value] * 60))).split(b",") == [text.encode()] * 60
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ floats = st.one_of(
 def test_large_arrays_are_written_like_single_values(values):
     expected = [plain_float_text(value).encode() for value in values]
     assert float_texts(values) == expected
-    assert compact(f32(*values))[1:-1].split(b",") == expected
+    assert next(row_texts(f32(*values))).split(b",") == expected
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -175,7 +175,7 @@ def test_many_random_bit_patterns(seed):
     decades = (10.0 ** generator.uniform(-16, 8, 3000)).astype(np.float32)
     ties = (generator.integers(0, 4096, 3000) / 2.0 ** generator.integers(0, 30, 3000)).astype(np.float32)
     array = np.concatenate([patterns, decades, ties, -decades])
-    assert compact(array)[1:-1].decode().split(",") == [plain_float_text(value) for value in array.tolist()]
+    assert next(row_texts(array)).decode().split(",") == [plain_float_text(value) for value in array.tolist()]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint32])
@@ -204,3 +204,12 @@ def test_strings_read_back(values):
 
 def test_error_body():
     assert encode_error('a "b"\n\x1f ü \udcff') == b'{\n    "error": "a \\"b\\"\\n\\u001F \xc3\xbc \xff"\n}'
+
+
+@pytest.mark.parametrize("shape", [(PIECE + 7,), (3, PIECE + 1), (PIECE, 3), (2, 5, PIECE // 4), (PIECE + 3, 1)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_large_arrays_are_written_in_pieces_that_nobody_sees(shape, dtype):
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype) / (1 if dtype == np.int64 else 8)
+    for row_format in (True, False):
+        body = json.loads(encode_predictions({"y": array}, row_format))
+        np.testing.assert_array_equal(np.array(next(iter(body.values())), dtype), array)

@@ -34,9 +34,10 @@ from modelport_serving.rest.json.parse_errors import (
     parse_error,
 )
 
+_SHORT_STRING = 2**16  # bytes of a string without escapes that is read at once
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_PLAIN_STRING = re.compile(rb'"([^"\\\x00-\x1f]*)"')
-_PLAIN_PART = re.compile(rb'[^"\\\x00-\x1f]*')
+_PLAIN_STRING = re.compile(rb'"([^"\\\x00-\x1f]{0,%d})"' % _SHORT_STRING)
+_PLAIN_PART = re.compile(rb'[^"\\\x00-\x1f]{0,%d}' % _SHORT_STRING)
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
 _LOW_SURROGATE = re.compile(rb"\\u([0-9A-Fa-f]{4})?")
 _ESCAPES = dict(zip(b'"\\/bfnrt', (b'"', b"\\", b"/", b"\b", b"\f", b"\n", b"\r", b"\t"), strict=True))
@@ -89,7 +90,7 @@ def parse(body: bytes, max_depth: int, *, runs: bool, most: int | None = None) -
             if first == b"[" and runs and container.__class__ is dict:
                 run = numeric_runs.take(body, position)
             if run is not None:
-                value, position = run, position + len(run.text)
+                value, position = run, position + run.length
                 any_run = True
             else:
                 if len(outer) + (container is not None) >= max_depth:
@@ -174,6 +175,9 @@ def _string(body: bytes, start: int) -> tuple[bytes, int]:
         end = _end(_PLAIN_PART.match, body, position)
         parts.append(body[position:end])
         stop = body[end : end + 1]
+        if end - position == _SHORT_STRING:  # there may be more, after a turn for others
+            position = end
+            continue
         if stop == b'"':
             return b"".join(parts), end + 1
         if stop != b"\\":

@@ -6,14 +6,13 @@ written as raw bytes, or as base64 objects where the output's alias ends with `_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from math import prod
 
 from modelport import dtypes
 from modelport.errors import InvalidArgument
-from modelport_serving.rest.json import number_texts
 from modelport_serving.rest.json.layout import INDENT, block, enclosed, inline
+from modelport_serving.rest.json.number_texts import row_texts
 from modelport_serving.rest.json.strings import encode_base64, quoted
 from modelport_serving.rest.json.tensor_values import INTEGER_RANGES, Array
 
@@ -21,12 +20,11 @@ _NUMBERS = frozenset(("float", "double", "bool", *INTEGER_RANGES))
 _BASE64_SUFFIX = "_bytes"
 
 
-def encode_predictions(outputs: Mapping[str, Array | bytes], row_format: bool) -> bytes:
+def encode_predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
     """Write the body of an answer.
 
     Args:
-        outputs: array by alias; strings as object arrays of bytes, or as bytes, which is how a session returns a
-            scalar string.
+        outputs: array by alias; strings as object arrays of bytes.
         row_format: whether the request came as rows; then every output needs the same first dimension.
 
     Raises:
@@ -34,16 +32,15 @@ def encode_predictions(outputs: Mapping[str, Array | bytes], row_format: bool) -
     """
     if not outputs:
         raise InvalidArgument("Cannot convert empty tensor map to JSON")
-    arrays = {alias: np.array(value, object) if isinstance(value, bytes) else value for alias, value in outputs.items()}
     if not row_format:
-        return b'{\n    "outputs": ' + _columns(arrays) + b"\n}"
-    rows = _batch_size(arrays)
+        return b'{\n    "outputs": ' + _columns(outputs) + b"\n}"
+    rows = _batch_size(outputs)
     if not rows:
         text = b"[]"
-    elif len(arrays) > 1:
-        text = _named_rows(arrays, rows)
+    elif len(outputs) > 1:
+        text = _named_rows(outputs)
     else:
-        text = _plain_rows(*next(iter(arrays.items())))
+        text = _plain_rows(*next(iter(outputs.items())))
     return b'{\n    "predictions": ' + text + b"\n}"
 
 
@@ -59,43 +56,57 @@ def _batch_size(outputs: Mapping[str, Array]) -> int:
 
 
 def _plain_rows(alias: str, array: Array) -> bytes:
-    if array.size and array.dtype != object:
-        _check(array)
-        text = number_texts.compact(array).replace(b",", b", ")
-    else:
-        text = inline(_leaves(alias, array, 1), array.shape)
+    text = b"[" + b", ".join(_rows(alias, array, 1)) + b"]"
     return text[:-1] + b"\n" + INDENT + b"]"
 
 
-def _named_rows(outputs: Mapping[str, Array], rows: int) -> bytes:
+def _named_rows(outputs: Mapping[str, Array]) -> bytes:
     members = []
     for alias, array in outputs.items():
-        leaves = _leaves(alias, array, 2)
-        size = len(leaves) // rows
         name = quoted(alias.encode()) + b": "
-        shape = array.shape[1:]
-        members.append([name + inline(leaves[row * size : (row + 1) * size], shape) for row in range(rows)])
+        members.append([name + text for text in _rows(alias, array, 2)])
     return enclosed(b"[", [enclosed(b"{", row, b"}", 2) for row in zip(*members, strict=True)], b"]", 1)
 
 
 def _columns(outputs: Mapping[str, Array]) -> bytes:
     if len(outputs) == 1:
         ((alias, array),) = outputs.items()
-        return block(_leaves(alias, array, 1), array.shape, 1)
-    members = [
-        quoted(alias.encode()) + b": " + block(_leaves(alias, array, 2), array.shape, 2)
-        for alias, array in outputs.items()
-    ]
+        return _column(alias, array, 1)
+    members = [quoted(alias.encode()) + b": " + _column(alias, array, 2) for alias, array in outputs.items()]
     return enclosed(b"{", members, b"}", 1)
 
 
+def _rows(alias: str, array: Array, depth: int) -> Sequence[bytes]:
+    """The text of each row of an array, on one line; `depth` counts the objects and arrays around the array."""
+    inner = array.shape[1:]
+    if array.dtype == object or not array.size:
+        leaves, size = _leaves(alias, array, depth), prod(inner)
+        return [inline(leaves[row * size : (row + 1) * size], inner) for row in range(len(array))]
+    _check(array)
+    if not inner:
+        return next(row_texts(array)).split(b",")
+    lines = [b"[" + text.replace(b",", b", ") + b"]" for text in row_texts(array)]
+    if len(inner) == 1:
+        return lines
+    size = prod(inner[:-1])
+    return [inline(lines[row * size : (row + 1) * size], inner[:-1]) for row in range(len(array))]
+
+
+def _column(alias: str, array: Array, depth: int) -> bytes:
+    """The text of a whole array, a value a line."""
+    if array.dtype == object or not array.size:
+        return block(_leaves(alias, array, depth), array.shape, depth)
+    _check(array)
+    if not array.ndim:
+        return next(row_texts(array.reshape(1)))
+    level = depth + array.ndim - 1
+    begin, end = b"\n" + INDENT * (level + 1), b"\n" + INDENT * level + b"]"
+    lines = [b"[" + begin + text.replace(b",", b"," + begin) + end for text in row_texts(array)]
+    return block(lines, array.shape[:-1], depth)
+
+
 def _leaves(alias: str, array: Array, depth: int) -> list[bytes]:
-    """The texts of an array's values; `depth` counts the objects and arrays around it without its own dimensions."""
-    if not array.size:
-        return []
-    if array.dtype != object:
-        _check(array)
-        return number_texts.compact(array.reshape(-1))[1:-1].split(b",")
+    """The texts of strings; none of an empty array."""
     strings = array.ravel().tolist()
     if not alias.endswith(_BASE64_SUFFIX):
         return [quoted(string) for string in strings]

@@ -30,6 +30,7 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
     "uint64": (0, 2**64 - 1),
 }
 MAX_RANK = 64  # numpy's
+_PIECE = 2**15  # values that are converted at a time: a millisecond
 
 
 def shape_of(value: Any, *, rows: bool = False) -> tuple[int, ...]:
@@ -63,21 +64,28 @@ def flatten(value: Any, shape: tuple[int, ...], dtype: DType) -> list[Any]:
 
 def to_array(flat: list[Any], shape: tuple[int, ...], dtype: DType) -> Array:
     """The array of checked values; strings make an object array of bytes, a shape of () makes a scalar."""
-    if dtype.name == "string":
-        array = np.empty(len(flat), object)
-        array[:] = flat
-    elif dtype.name == "uint64":
-        array = np.array(flat, np.uint64)
+    if dtype.name in ("string", "uint64", "bool"):
+        array = _filled(flat, dtype.numpy)
     elif dtype.name in INTEGER_RANGES:
-        array = np.array(flat, np.int64).astype(dtype.numpy)  # astype wraps, as the real server's cast does
-    elif dtype.name == "float":
-        with np.errstate(over="ignore"):  # beyond the range of a float is infinity
-            array = _flushed(np.array(flat, np.float64).astype(np.float32))
-    elif dtype.name == "double":
-        array = _flushed(np.array(flat, np.float64))
+        array = _filled(flat, np.dtype(np.int64)).astype(dtype.numpy)  # wraps, as the real server's cast does
     else:
-        array = np.array(flat, dtype.numpy)
+        array = narrowed(_filled(flat, np.dtype(np.float64)), dtype.name)
     return array.reshape(shape)
+
+
+def narrowed(array: Array, name: str) -> Array:
+    """Numbers as `float` or `double`; what is beyond the range of a float is infinity, as in the real server."""
+    with np.errstate(over="ignore"):
+        doubles = array.astype(np.float64, copy=False)
+        return doubles.astype(np.float32) if name == "float" else doubles
+
+
+def _filled(flat: list[Any], dtype: np.dtype[Any]) -> Array:
+    """An array of Python's values; a piece at a time, because the interpreter is held while one is converted."""
+    array = np.empty(len(flat), dtype)
+    for at in range(0, len(flat), _PIECE):
+        array[at : at + _PIECE] = flat[at : at + _PIECE]
+    return array
 
 
 def tensor(value: Any, number: int) -> Array:
@@ -95,12 +103,6 @@ def tensor(value: Any, number: int) -> Array:
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as error texts write it: `[2,3]`."""
     return f"[{','.join(map(str, shape))}]"
-
-
-def _flushed(array: Array) -> Array:
-    """Numbers too small for a normalised float become zeros of their sign: the real server computes so throughout."""
-    tiny = np.abs(array) < np.finfo(array.dtype).tiny
-    return np.where(tiny, np.copysign(0.0, array), array).astype(array.dtype) if tiny.any() else array
 
 
 def _fill(value: Any, level: int, shape: tuple[int, ...], dtype: DType, flat: list[Any]) -> None:
