@@ -59,7 +59,7 @@ def test_rows(outputs, text):
         ({"y": f32(2.5)}, '{\n    "outputs": [\n        2.5\n    ]\n}'),
         ({"y": np.float32(2.5)}, '{\n    "outputs": 2.5\n}'),
         ({"y": np.array(7)}, '{\n    "outputs": 7\n}'),
-        ({"y": b"solo\0"}, '{\n    "outputs": "solo\\u0000"\n}'),
+        ({"y": np.array(b"solo\0", object)}, '{\n    "outputs": "solo\\u0000"\n}'),
         ({"y": np.zeros(0, np.float32)}, '{\n    "outputs": []\n}'),
         ({"y": np.zeros((2, 0))}, '{\n    "outputs": [\n        [],\n        []\n    ]\n}'),
         (
