@@ -1,41 +1,60 @@
-"""How nested arrays are laid out in an answer: on one line (rows) or a value a line (columns)."""
+"""How nested arrays are laid out in an answer: on one line (rows) or a value a line (columns).
+
+Answers may have a hundred megabytes: their texts are kept in pieces until all are joined, once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Callable, Iterator, Sequence
 
 INDENT = b"    "
 
+Text = bytes | Sequence[bytes]  # a text, or the pieces of a long one
+Marks = Callable[[int], tuple[bytes, bytes, bytes]]  # level of an array → what opens, separates and closes it
 
-def inline(leaves: Sequence[bytes], shape: tuple[int, ...], separator: bytes = b", ") -> bytes:
-    """The text of an array on one line: `[[1, 2], [3, 4]]`.
+
+def inline(level: int) -> tuple[bytes, bytes, bytes]:
+    """The marks of arrays on one line: `[[1, 2], [3, 4]]`."""
+    return b"[", b", ", b"]"
+
+
+def block(depth: int) -> Marks:
+    """The marks of arrays with a line for each element, inside `depth` arrays and objects."""
+
+    def marks(level: int) -> tuple[bytes, bytes, bytes]:
+        begin = b"\n" + INDENT * (depth + level + 1)
+        return b"[" + begin, b"," + begin, b"\n" + INDENT * (depth + level) + b"]"
+
+    return marks
+
+
+def nested(texts: Iterator[Text], shape: Sequence[int], marks: Marks, out: list[bytes], level: int = 0) -> None:
+    """Append the text of nested arrays; empty ones are `[]`.
 
     Args:
-        leaves: the texts of the values in row-major order.
-        shape: () is the one value itself.
-        separator: between elements.
+        texts: of what is inside the innermost arrays, in row-major order.
+        shape: of the arrays; () is one text itself.
+        marks: how they are laid out.
+        out: takes the pieces.
+        level: of the outermost array.
     """
-    texts = leaves
-    for axis in reversed(range(len(shape))):
-        size = shape[axis]
-        texts = [
-            b"[" + separator.join(texts[index * size : (index + 1) * size]) + b"]"
-            for index in range(prod(shape[:axis]))
-        ]
-    return texts[0]
-
-
-def block(leaves: Sequence[bytes], shape: tuple[int, ...], depth: int) -> bytes:
-    """The text of an array with a line for each element, inside `depth` arrays and objects; empty ones are `[]`."""
-    texts = leaves
-    for axis in reversed(range(len(shape))):
-        size = shape[axis]
-        texts = [
-            enclosed(b"[", texts[index * size : (index + 1) * size], b"]", depth + axis)
-            for index in range(prod(shape[:axis]))
-        ]
-    return texts[0]
+    if not shape:
+        text = next(texts)
+        if isinstance(text, bytes):
+            out.append(text)
+        else:
+            out += text
+        return
+    if not shape[0]:
+        out.append(b"[]")
+        return
+    opening, separator, closing = marks(level)
+    out.append(opening)
+    for index in range(shape[0]):
+        if index:
+            out.append(separator)
+        nested(texts, shape[1:], marks, out, level + 1)
+    out.append(closing)
 
 
 def enclosed(opening: bytes, items: Sequence[bytes], closing: bytes, depth: int) -> bytes:

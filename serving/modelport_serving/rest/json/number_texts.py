@@ -31,21 +31,25 @@ _TIE = 1e-5  # this near to a tie in the ninth digit, a product of doubles does 
 _WORDS = {b"nan": b"NaN", b"inf": b"Infinity", b"-inf": b"-Infinity"}
 
 
-def row_texts(array: Array) -> Iterator[bytes]:
-    """The numbers of each innermost row, with commas between them: `1.0,2.5`.
+def row_texts(array: Array, separator: bytes) -> Iterator[list[bytes]]:
+    """The numbers of each innermost row, in pieces: `1.0, 2.5`.
 
     Args:
         array: of one dimension or more, with at least one value; floats of 32 or 64 bits, integers or bools.
+        separator: a comma, and what follows it.
     """
     rows = array.reshape(-1, array.shape[-1])
     width = rows.shape[1]
-    if width > PIECE:
-        for row in rows:
-            yield b",".join([_rows(row[None, at : at + PIECE])[0] for at in range(0, width, PIECE)])
-        return
-    step = PIECE // width
+    step = max(PIECE // width, 1)
     for at in range(0, len(rows), step):
-        yield from _rows(rows[at : at + step])
+        if width > PIECE:
+            pieces = [_rows(rows[at : at + 1, begin : begin + PIECE])[0] for begin in range(0, width, PIECE)]
+            yield [text.replace(b",", separator) + separator for text in pieces[:-1]] + [
+                pieces[-1].replace(b",", separator)
+            ]
+        else:
+            for text in _rows(rows[at : at + step]):
+                yield [text.replace(b",", separator)]
 
 
 def float_texts(values: Sequence[float]) -> list[bytes]:

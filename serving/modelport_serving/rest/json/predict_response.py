@@ -6,12 +6,11 @@ written as raw bytes, or as base64 objects where the output's alias ends with `_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import prod
+from collections.abc import Iterator, Mapping
 
 from modelport import dtypes
 from modelport.errors import InvalidArgument
-from modelport_serving.rest.json.layout import INDENT, block, enclosed, inline
+from modelport_serving.rest.json.layout import INDENT, Marks, Text, block, enclosed, inline, nested
 from modelport_serving.rest.json.number_texts import row_texts
 from modelport_serving.rest.json.strings import encode_base64, quoted
 from modelport_serving.rest.json.tensor_values import INTEGER_RANGES, Array
@@ -32,16 +31,19 @@ def encode_predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
     """
     if not outputs:
         raise InvalidArgument("Cannot convert empty tensor map to JSON")
+    out = [b'{\n    "predictions": ' if row_format else b'{\n    "outputs": ']
     if not row_format:
-        return b'{\n    "outputs": ' + _columns(outputs) + b"\n}"
-    rows = _batch_size(outputs)
-    if not rows:
-        text = b"[]"
+        _columns(outputs, out)
+    elif not _batch_size(outputs):
+        out.append(b"[]")
     elif len(outputs) > 1:
-        text = _named_rows(outputs)
+        _named_rows(outputs, out)
     else:
-        text = _plain_rows(*next(iter(outputs.items())))
-    return b'{\n    "predictions": ' + text + b"\n}"
+        ((alias, array),) = outputs.items()
+        _write(alias, array, 1, inline, out)
+        out[-1] = b"\n" + INDENT + b"]"
+    out.append(b"\n}")
+    return b"".join(out)
 
 
 def _batch_size(outputs: Mapping[str, Array]) -> int:
@@ -55,54 +57,58 @@ def _batch_size(outputs: Mapping[str, Array]) -> int:
     return size or 0
 
 
-def _plain_rows(alias: str, array: Array) -> bytes:
-    text = b"[" + b", ".join(_rows(alias, array, 1)) + b"]"
-    return text[:-1] + b"\n" + INDENT + b"]"
+def _named_rows(outputs: Mapping[str, Array], out: list[bytes]) -> None:
+    """An object a row, with a member for each output."""
+    members = [_members(alias, array) for alias, array in outputs.items()]
+    for index, row in enumerate(zip(*members, strict=True)):
+        out.append(b",\n        " if index else b"[\n        ")
+        out.append(enclosed(b"{", row, b"}", 2))
+    out.append(b"\n    ]")
 
 
-def _named_rows(outputs: Mapping[str, Array]) -> bytes:
-    members = []
-    for alias, array in outputs.items():
-        name = quoted(alias.encode()) + b": "
-        members.append([name + text for text in _rows(alias, array, 2)])
-    return enclosed(b"[", [enclosed(b"{", row, b"}", 2) for row in zip(*members, strict=True)], b"]", 1)
+def _members(alias: str, array: Array) -> Iterator[bytes]:
+    """An output's name and value, for each row."""
+    name, inner = quoted(alias.encode()) + b": ", array.shape[1:]
+    texts: Iterator[Text]
+    if array.dtype == object or not array.size:
+        texts, shape = iter(_leaves(alias, array, 2)), inner
+    elif inner:
+        texts, shape = _rows(array, b", "), (*inner[:-1], 1)
+    else:
+        texts, shape = iter(b"".join(next(_rows(array, b","))).split(b",")), ()
+    for _ in range(len(array)):
+        value: list[bytes] = [name]
+        nested(texts, shape, inline, value)
+        yield b"".join(value)
 
 
-def _columns(outputs: Mapping[str, Array]) -> bytes:
+def _columns(outputs: Mapping[str, Array], out: list[bytes]) -> None:
+    """Whole tensors, a value a line."""
     if len(outputs) == 1:
         ((alias, array),) = outputs.items()
-        return _column(alias, array, 1)
-    members = [quoted(alias.encode()) + b": " + _column(alias, array, 2) for alias, array in outputs.items()]
-    return enclosed(b"{", members, b"}", 1)
+        _write(alias, array, 1, block(1), out)
+        return
+    for index, (alias, array) in enumerate(outputs.items()):
+        out.append((b",\n        " if index else b"{\n        ") + quoted(alias.encode()) + b": ")
+        _write(alias, array, 2, block(2), out)
+    out.append(b"\n    }")
 
 
-def _rows(alias: str, array: Array, depth: int) -> Sequence[bytes]:
-    """The text of each row of an array, on one line; `depth` counts the objects and arrays around the array."""
-    inner = array.shape[1:]
+def _write(alias: str, array: Array, depth: int, marks: Marks, out: list[bytes]) -> None:
+    """An array, inside `depth` arrays and objects."""
     if array.dtype == object or not array.size:
-        leaves, size = _leaves(alias, array, depth), prod(inner)
-        return [inline(leaves[row * size : (row + 1) * size], inner) for row in range(len(array))]
-    _check(array)
-    if not inner:
-        return next(row_texts(array)).split(b",")
-    lines = [b"[" + text.replace(b",", b", ") + b"]" for text in row_texts(array)]
-    if len(inner) == 1:
-        return lines
-    size = prod(inner[:-1])
-    return [inline(lines[row * size : (row + 1) * size], inner[:-1]) for row in range(len(array))]
+        nested(iter(_leaves(alias, array, depth)), array.shape, marks, out)
+    elif not array.ndim:
+        out += next(_rows(array.reshape(1), b""))
+    else:  # the marks of the innermost arrays stand around each row of numbers
+        nested(_rows(array, marks(array.ndim - 1)[1]), (*array.shape[:-1], 1), marks, out)
 
 
-def _column(alias: str, array: Array, depth: int) -> bytes:
-    """The text of a whole array, a value a line."""
-    if array.dtype == object or not array.size:
-        return block(_leaves(alias, array, depth), array.shape, depth)
-    _check(array)
-    if not array.ndim:
-        return next(row_texts(array.reshape(1)))
-    level = depth + array.ndim - 1
-    begin, end = b"\n" + INDENT * (level + 1), b"\n" + INDENT * level + b"]"
-    lines = [b"[" + begin + text.replace(b",", b"," + begin) + end for text in row_texts(array)]
-    return block(lines, array.shape[:-1], depth)
+def _rows(array: Array, separator: bytes) -> Iterator[list[bytes]]:
+    name = dtypes.of_array(array).name
+    if name not in _NUMBERS:
+        raise InvalidArgument(f"Failed to write JSON value for tensor type: {name}")
+    return row_texts(array, separator)
 
 
 def _leaves(alias: str, array: Array, depth: int) -> list[bytes]:
@@ -112,9 +118,3 @@ def _leaves(alias: str, array: Array, depth: int) -> list[bytes]:
         return [quoted(string) for string in strings]
     level = depth + array.ndim
     return [enclosed(b"{", [b'"b64": ' + quoted(encode_base64(string))], b"}", level) for string in strings]
-
-
-def _check(array: Array) -> None:
-    name = dtypes.of_array(array).name
-    if name not in _NUMBERS:
-        raise InvalidArgument(f"Failed to write JSON value for tensor type: {name}")

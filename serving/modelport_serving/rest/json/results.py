@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelport.errors import InvalidArgument
-from modelport_serving.rest.json.layout import INDENT, inline
+from modelport_serving.rest.json.layout import INDENT, inline, nested
 from modelport_serving.rest.json.number_texts import float_texts
 from modelport_serving.rest.json.strings import quoted
 from modelport_serving.rest.json.tensor_values import Array
@@ -27,8 +27,11 @@ def encode_classifications(classes: Array | None, scores: Array | None) -> bytes
     labels = np.full(shape, b"", object) if classes is None else classes
     values = np.zeros(shape, np.float32) if scores is None else scores
     texts = zip(labels.ravel().tolist(), float_texts(values.ravel().tolist()), strict=True)
-    pairs = [b"[%b, %b]" % (quoted(label), score) for label, score in texts]
-    return b'{\n    "results": ' + inline(pairs, shape)[:-1] + b"\n" + INDENT + b"]\n}"
+    pairs = (b"[%b, %b]" % (quoted(label), score) for label, score in texts)
+    out = [b'{\n    "results": ']
+    nested(pairs, shape, inline, out)
+    out[-1] = b"\n" + INDENT + b"]\n}"
+    return b"".join(out)
 
 
 def encode_regressions(values: Array) -> bytes:
