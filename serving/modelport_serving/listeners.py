@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _LOOK_S = 0.02  # between two looks at what is still under way
 _QUIET_S = 0.1  # without a new request, after which nothing is on its way to us any more
 _LINGER_S = 1.0  # that new requests are refused, at most, before the ports are closed
-_STREAMS_S = 0.2  # for the streams that are open at a stop
+_HOLD_S = 0.05  # that refusals are held back: longer than anything is on its way to a port
+_STREAMS_S = 0.2  # for the streams that are open at a stop, and for clients to close their side
 
 
 class Listeners:
@@ -108,15 +109,31 @@ class Listeners:
             if not self._calls.under_way and over:
                 break
             await asyncio.sleep(_LOOK_S)
-        return not self._calls.under_way
+        answered = not self._calls.under_way
+        self._plane.abandon()
+        return answered
 
     async def close(self) -> None:
-        """Close the ports; what is still under way is given up."""
+        """Close the ports; what is still under way is given up.
+
+        For a moment before, refusals are held back. Clients that wait for one send nothing meanwhile, so nothing is on
+        its way to the ports when they close; then they get it.
+        """
+        self._calls.held = asyncio.Event()
+        await asyncio.sleep(_HOLD_S)
         if self._http is not None:
             self._http.close()
+        closing = None
         if self._grpc is not None:
             # What is still open now are streams, of health watches and reflection, that nobody has to wait for.
-            await self._grpc.stop(_STREAMS_S)
+            closing = asyncio.create_task(self._grpc.stop(_STREAMS_S))
+            await asyncio.sleep(_HOLD_S)
+        self._calls.held.set()
+        deadline = time.monotonic() + _STREAMS_S
+        while self._connections and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_S)
+        if closing is not None:
+            await closing
         if self._connections is not None:
             self._connections.abort()
         if self._parse_pool is not None:

@@ -164,28 +164,30 @@ class Server:
             raise
 
     def drain(self) -> bool:
-        """Refuse new requests, and answer those under way, for at most `grace_seconds`; the ports stay open.
+        """Refuse new requests, answer those under way, for at most `grace_seconds`, and close the ports.
 
         Returns:
             Whether everything was answered.
         """
         self._stopping.set()
         self.core.end_waits()
-        return self._loop is None or self._call(self._listeners.drain())
+        if self._loop is None:
+            return True
+        answered = self._call(self._listeners.drain())
+        try:
+            self._call(self._listeners.close(), _CLOSE_S)
+        except TimeoutError:
+            answered = False
+        return answered
 
     def stop(self) -> bool:
-        """Drain, close the ports, unload, and end all threads. What does not end is left behind.
+        """Drain, unload, and end all threads. What does not end is left behind.
 
         Returns:
             Whether nothing was left behind.
         """
         ended = self.drain()
         if self._loop is not None and self._thread is not None:
-            try:
-                self._call(self._listeners.close(), _CLOSE_S)
-            except TimeoutError:
-                ended = False
-            self._loop.call_soon_threadsafe(self._scheduler.abandon)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_CLOSE_S)
             if not self._thread.is_alive():

@@ -98,6 +98,12 @@ class Batch:
         except Exception as error:  # no memory, say: the callers must not be left waiting
             return [Internal(f"{type(error).__name__}: {error}")] * len(self.tasks)
 
+    def abandon(self, error: ModelportError) -> None:
+        """Answer whoever waits with an error; the run goes on, and the version is kept for it."""
+        for task in self.tasks:
+            if not task.future.done():
+                task.future.set_exception(error)
+
     def end(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Tell each task its outcome; on the event loop."""
         self.queue.ran(self, seconds)

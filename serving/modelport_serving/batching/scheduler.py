@@ -53,7 +53,7 @@ class Scheduler:
         self._max_waiting = max_waiting
         self._watch = watch
         self._active: dict[BatchQueue, None] = {}  # in the order of their turns
-        self._running = 0
+        self._under_way: set[Batch] = set()
         self._pump_due = False
         self._sweep: asyncio.TimerHandle | None = None
         self._work: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Batch] | None] = queue.SimpleQueue()
@@ -108,11 +108,14 @@ class Scheduler:
         return await task.future
 
     def abandon(self) -> None:
-        """Answer all that still wait with UNAVAILABLE; on the event loop, before it ends."""
+        """Answer all that still wait, and all whose run is under way, with UNAVAILABLE; on the event loop."""
+        stopping = Unavailable("The server is stopping.")
         for waiting in self._active:
-            waiting.abandon(Unavailable("The server is stopping."))
+            waiting.abandon(stopping)
         self._active.clear()
         self.waiting = 0
+        for batch in self._under_way:
+            batch.abandon(stopping)
 
     def stop(self, seconds: float) -> bool:
         """End the threads when the runs under way have ended; False when one is left behind after so many seconds."""
@@ -129,14 +132,14 @@ class Scheduler:
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look for work after the callbacks that are due now: requests which arrived together share a run."""
-        if not self._pump_due and self._running < self._threads:
+        if not self._pump_due and len(self._under_way) < self._threads:
             self._pump_due = True
             loop.call_soon(self._pump, loop)
 
     def _pump(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pump_due = False
         for waiting in list(self._active):
-            if self._running >= self._threads:
+            if len(self._under_way) >= self._threads:
                 return
             if waiting.is_ready:
                 batch, left = waiting.take()
@@ -146,11 +149,11 @@ class Scheduler:
             del self._active[waiting]  # behind the others, so that none starves
             if not waiting.is_idle:
                 self._active[waiting] = None
-        if self._running < self._threads and any(waiting.is_ready for waiting in self._active):
+        if len(self._under_way) < self._threads and any(waiting.is_ready for waiting in self._active):
             self._schedule(loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
-        self._running += 1
+        self._under_way.add(batch)
         if batch.is_momentary:
             begin = time.monotonic()
             outcomes = batch.run()
@@ -183,7 +186,7 @@ class Scheduler:
     def _finish(
         self, loop: asyncio.AbstractEventLoop, batch: Batch, outcomes: Sequence[Outcome], seconds: float
     ) -> None:
-        self._running -= 1
+        self._under_way.discard(batch)
         if self._watch is not None:
             self._watch(batch, outcomes, seconds)
         batch.end(outcomes, seconds)

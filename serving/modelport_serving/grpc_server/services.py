@@ -95,6 +95,7 @@ class Services:
                 code, text = Code.INTERNAL, calls.broken(call, error)
             finally:  # also when the client is gone
                 calls.end(call, code, text, len(body))
+            await calls.before_answer()
             received.answer(code, shorten(text), body, ((_REQUEST_ID, call.request_id),) if calls.logged else ())
 
         return answer

@@ -118,6 +118,10 @@ class DataPlane:
         self._metrics.examples(spec.name, example_count(request.input))
         return await self._infer(spec, call, lambda servable: plan_multi_inference(servable, request, self._rules))
 
+    def abandon(self) -> None:
+        """Answer what is still under way with UNAVAILABLE."""
+        self._scheduler.abandon()
+
     def metadata(self, request: messages.GetModelMetadataRequest) -> messages.GetModelMetadataResponse:
         """GetModelMetadata; see `model_service`."""
         return model_service.metadata(self.core, request)

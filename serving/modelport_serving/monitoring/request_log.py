@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -121,6 +122,7 @@ class Calls:
         self.draining = False
         self.under_way = 0
         self.last_arrival = 0.0  # on the monotonic clock
+        self.held: asyncio.Event | None = None  # refusals wait for it, while the ports are being closed
 
     @property
     def logged(self) -> bool:
@@ -142,6 +144,11 @@ class Calls:
             raise Unavailable("The server is stopping and takes no new requests.")
         call.admitted = True
         self.under_way += 1
+
+    async def before_answer(self) -> None:
+        """Wait while refusals are held back: whoever waits for an answer sends nothing into a port that closes."""
+        if self.held is not None:
+            await self.held.wait()
 
     def broken(self, call: Call, error: Exception) -> str:
         """Report a fault of the server's own; returns what the client is told."""

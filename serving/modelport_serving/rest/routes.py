@@ -129,6 +129,7 @@ class Routes:
         if call.request_id:
             response.headers = {**response.headers, "X-Request-Id": call.request_id}
         response.close |= self._calls.draining
+        await self._calls.before_answer()
         return response
 
     def _metrics_page(self, path: str) -> Response:
