@@ -10,10 +10,7 @@ field are not seen.
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,15 +19,13 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from modelport import dtypes, varint
 from modelport.dtypes import DType, Layout
 from modelport.errors import InvalidArgument, ResourceExhausted
+from modelport.tensor_shapes import shape_and_size
 from modelport.wire import messages
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # The API's own bound on a message; a short value list may not blow up past it.
 MAX_BYTES = 2**31 - 1
-MAX_RANK = 64  # numpy's
-_LONGEST_KEPT = 1024  # bytes of a shape's message
-_TOO_MANY = 2**58  # elements whose bytes numpy could not count, and so not even where another dimension is 0
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_FIXED32 = 0, 1, 5
 _FIELD_NUMBERS = {field.name: field.number for field in messages.TensorProto.DESCRIPTOR.fields}
 _TRUE_LITTLE = sys.byteorder == "little"
@@ -101,7 +96,7 @@ def decode(proto: messages.TensorProto) -> Array:
         ResourceExhausted: a few values stand for more than 2 GiB.
     """
     row = dtypes.BY_NUMBER.get(proto.dtype) or dtypes.by_number(proto.dtype)
-    shape, size = _shape_and_size(proto.tensor_shape.SerializeToString())
+    shape, size = shape_and_size(proto.tensor_shape)
     length = size * row.numpy.itemsize
     if length > MAX_BYTES:
         raise ResourceExhausted(f"Expected a tensor of at most {MAX_BYTES} bytes; received the shape {list(shape)}.")
@@ -133,48 +128,6 @@ def as_array(value: Any, dtype: DType | None = None) -> Array:
             f"Expected values of type {dtype.name}; received {array.dtype}, which does not convert without loss."
         )
     return array.astype(dtype.numpy)
-
-
-def shape_proto(shape: Sequence[int]) -> messages.TensorShapeProto:
-    """The message of a shape; -1 is an unknown dimension."""
-    proto = messages.TensorShapeProto()
-    for size in shape:
-        proto.dim.add(size=size)
-    return proto
-
-
-def shape_of(proto: messages.TensorShapeProto) -> tuple[int, ...]:
-    """The shape of a tensor; an unknown rank is a scalar, as the real server has it.
-
-    Raises:
-        InvalidArgument: a negative dimension, or more than 64.
-    """
-    return _shape_and_size(proto.SerializeToString())[0]
-
-
-def _shape_and_size(data: bytes) -> tuple[tuple[int, ...], int]:
-    """Servers see few shapes many times, and walking the dimensions costs more than decoding a small tensor.
-
-    Long messages are not kept: dimensions may have names, as long as a client likes.
-    """
-    return _kept(data) if len(data) <= _LONGEST_KEPT else _read_shape(data)
-
-
-def _read_shape(data: bytes) -> tuple[tuple[int, ...], int]:
-    proto = messages.TensorShapeProto.FromString(data)
-    if proto.unknown_rank:
-        return (), 1
-    shape = tuple(dim.size for dim in proto.dim)
-    if shape and min(shape) < 0:
-        raise InvalidArgument(f"Expected dimensions of 0 or more; received the shape {list(shape)}.")
-    if len(shape) > MAX_RANK:
-        raise InvalidArgument(f"Expected at most {MAX_RANK} dimensions, as numpy has them; received {len(shape)}.")
-    if 0 in shape and math.prod(size or 1 for size in shape) >= _TOO_MANY:
-        raise InvalidArgument(f"Expected smaller dimensions beside a 0; received the shape {list(shape)}.")
-    return shape, math.prod(shape)
-
-
-_kept = lru_cache(maxsize=4096)(_read_shape)
 
 
 def _from_python(value: Any) -> Array:

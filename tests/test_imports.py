@@ -28,7 +28,7 @@ CONTRACT_FLOORS = [
     {"layout", "regular_files"},
     {"atomic", "digests", "json_files"},
     {"manifest", "run_record", "wire"},
-    {"dtypes", "manifest_cache", "serverconfig", "staging", "varint"},
+    {"dtypes", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
     {"repository", "tensors"},
     {"__main__"},
 ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework import tensor_pb2
 
-from modelport import dtypes, tensors, varint
+from modelport import dtypes, tensor_shapes, tensors, varint
 from modelport.dtypes import DTYPES, Layout
 from modelport.errors import InvalidArgument, ResourceExhausted
 from modelport.wire import messages
@@ -103,7 +103,7 @@ def test_short_and_long_value_lists(dtype, values, size):
     plain = np.array(values, np.int64)
     array = plain.astype(dtype.numpy_name).view(dtype.numpy) if dtype.numpy.names else plain.astype(dtype.numpy)
     proto = tensors.encode(array, dtype, typed=True)
-    proto.tensor_shape.CopyFrom(tensors.shape_proto([size]))
+    proto.tensor_shape.CopyFrom(tensor_shapes.shape_proto([size]))
     filled = (values + [values[-1] if values else 0] * size)[:size]
     decoded = tensors.decode(messages.TensorProto.FromString(proto.SerializeToString()))
     numbers = decoded.view(dtype.numpy_name) if dtype.numpy.names else decoded
@@ -129,14 +129,14 @@ def _unpacked(field: int, wire: int, payload: bytes) -> bytes:
 )
 def test_unpacked_encodings(dtype, payloads, expected):
     """Old writers send each value with its own tag; TensorFlow's parser and ours read the same."""
-    head = messages.TensorProto(dtype=dtypes.BY_NAME[dtype].number, tensor_shape=tensors.shape_proto([2]))
+    head = messages.TensorProto(dtype=dtypes.BY_NAME[dtype].number, tensor_shape=tensor_shapes.shape_proto([2]))
     data = head.SerializeToString() + b"".join(payloads)
     assert tf.make_ndarray(tensor_pb2.TensorProto.FromString(data)).tolist() == expected
     assert tensors.decode(messages.TensorProto.FromString(data)).tolist() == expected
 
 
 def test_values_wrap_like_the_real_server():
-    proto = messages.TensorProto(dtype=messages.DT_UINT8, tensor_shape=tensors.shape_proto([3]))
+    proto = messages.TensorProto(dtype=messages.DT_UINT8, tensor_shape=tensor_shapes.shape_proto([3]))
     proto.int_val.append(varint.encode(np.array([300, -1, 256])))
     assert tensors.decode(proto).tolist() == [44, 255, 0]
 
@@ -157,13 +157,13 @@ def test_strings_as_content_round_trip(values):
 
 
 def test_strings_in_tensor_content():
-    proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_shape=tensors.shape_proto([2]))
+    proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_shape=tensor_shapes.shape_proto([2]))
     proto.tensor_content = b"\x01\x03abcd"
     assert tensors.decode(proto).tolist() == [b"a", b"bcd"]
 
 
 def _proto(dtype=messages.DT_FLOAT, shape=(2,), **fields) -> messages.TensorProto:
-    return messages.TensorProto(dtype=dtype, tensor_shape=tensors.shape_proto(shape), **fields)
+    return messages.TensorProto(dtype=dtype, tensor_shape=tensor_shapes.shape_proto(shape), **fields)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from contextlib import suppress
 import grpc
 import pytest
 
-from modelport import tensors
+from modelport import tensor_shapes, tensors
 from modelport.errors import ModelportError
 from modelport.wire import messages
 from tests.fuzz.raw_http import GOOD, answer, request, still_answers
@@ -66,7 +66,7 @@ def test_trace_is_not_implemented(server):
 
 @pytest.mark.parametrize("shape", [[1] * 65, [2**62, 0]])
 def test_no_shape_is_an_unexpected_error_over_grpc(server, shape):
-    proto = messages.TensorProto(dtype=messages.DT_FLOAT, tensor_shape=tensors.shape_proto(shape))
+    proto = messages.TensorProto(dtype=messages.DT_FLOAT, tensor_shape=tensor_shapes.shape_proto(shape))
     assert _predict(server.grpc_address, "", "x", proto) is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -77,7 +77,7 @@ def test_strings_of_33_dimensions_do_not_kill_the_server(serve, add_version, tmp
     rest, rpc = running.address("REST"), running.address("gRPC")
     body = b'{"signature_name": "text", "inputs": ' + b"[" * 33 + b'"a"' + b"]" * 33 + b"}"
     assert answer(rest, request(PREDICT, body)).status in (200, 400), f"exit code {running.process.poll()}"
-    proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_shape=tensors.shape_proto([1] * 33))
+    proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_shape=tensor_shapes.shape_proto([1] * 33))
     assert _predict(rpc, "text", "s", proto) in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT)
     assert still_answers(rest)
 
@@ -128,7 +128,7 @@ def test_large_shapes_are_not_remembered():
 def test_string_lengths_that_add_up_only_in_64_bits():
     content = (b"\x80" * 8 + b"\x40") * 4  # four times 2**62
     proto = messages.TensorProto(
-        dtype=messages.DT_STRING, tensor_shape=tensors.shape_proto([4]), tensor_content=content
+        dtype=messages.DT_STRING, tensor_shape=tensor_shapes.shape_proto([4]), tensor_content=content
     )
     with pytest.raises(ModelportError):
         tensors.decode(proto)

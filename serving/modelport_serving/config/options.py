@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from modelport.tensors import MAX_RANK
+from modelport.tensor_shapes import MAX_RANK
 
 AUTO = -1
 """A port number that asks for any free port; on the command line `auto`."""

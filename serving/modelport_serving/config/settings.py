@@ -18,7 +18,7 @@ from modelport.serverconfig import (
     parse_ssl,
     read,
 )
-from modelport.tensors import MAX_RANK
+from modelport.tensor_shapes import MAX_RANK
 from modelport_serving.config import tls
 from modelport_serving.config.options import AUTO, Options
 

@@ -1,9 +1,8 @@
-"""The gRPC port on gRPC's C core: unary calls from a completion queue to the event loop and back.
+"""Unary calls, from a completion queue of gRPC's C core to the event loop and back.
 
-`grpc.server` opens the ports, ends TLS, serves streams and refuses unknown methods. The methods of the API are
-registered with the same core, but on a completion queue of our own, because the layers that gRPC for Python puts above
-its core cost more than all the rest of a request (`benchmarks/echo.py`). The core's Python face, `cygrpc`, is private,
-and what `grpc.server` itself is written on; `aio` does the same on what is public, for another core.
+The methods of the API are registered with the core of a `grpc.Server`, but on a queue of our own, because the layers
+that gRPC for Python puts above its core cost more than all the rest of a request (`benchmarks/echo.py`). The core's
+Python face, `cygrpc`, is private, and what `grpc.server` itself is written on; this is the only file that knows it.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from grpc._cython import cygrpc
 
 from modelport.errors import Code, FailedPrecondition
-from modelport_serving.grpc_server import health_reflection
 from modelport_serving.grpc_server.unary_call import Handler, requires_one_message
 
 _logger = logging.getLogger("modelport.serving")
@@ -32,10 +29,6 @@ _LOOK_S = 0.05  # between two looks at what is still under way
 _NOW = 0.0
 _ENDLESS_S = 1e9  # the core's clock ends later, and more is not to be told from no deadline
 _NO_FLAGS = 0
-_STREAMS = 16  # of reflection and health watches, which hold a thread each
-_END_S = 5.0  # for the core to let go of its calls
-
-Options = Sequence[tuple[str, str | int]]
 
 
 class CoreCall:
@@ -134,7 +127,7 @@ class _Over:
         self.call = call
 
 
-class _UnaryCalls:
+class UnaryCalls:
     """Takes the calls of some methods from a server's core, and starts a task on the event loop for each.
 
     A call that is still under way after a moment is watched: its task is cancelled when the client goes.
@@ -263,42 +256,3 @@ class _UnaryCalls:
         if self._under_way:
             self._look_due = True
             self._loop.call_later(_LOOK_S, self._look)
-
-
-class CorePort:
-    """The port; see `port.GrpcPort`."""
-
-    def __init__(self, handlers: Mapping[str, Handler], options: Options) -> None:
-        self._server = grpc.server(ThreadPoolExecutor(_STREAMS, "grpc-stream"), options=options)
-        self._calls = _UnaryCalls(self._server, handlers, asyncio.get_running_loop())
-        self._health: health_reflection.Health | None = None
-
-    def add_reflection(self) -> None:
-        """See `GrpcPort`."""
-        health_reflection.add_reflection(self._server)
-
-    def add_health(self) -> None:
-        """See `GrpcPort`."""
-        self._health = health_reflection.add_health(self._server)
-
-    def listen(self, address: str, credentials: Any) -> int:
-        """See `GrpcPort`."""
-        if credentials is None:
-            return int(self._server.add_insecure_port(address))
-        return int(self._server.add_secure_port(address, credentials))
-
-    async def start(self) -> None:
-        """See `GrpcPort`."""
-        self._server.start()
-        self._calls.start()
-
-    async def refuse_health(self) -> None:
-        """See `GrpcPort`."""
-        if self._health is not None:
-            self._health.enter_graceful_shutdown()
-
-    async def stop(self, seconds: float) -> None:
-        """See `GrpcPort`."""
-        stopped = self._server.stop(seconds)
-        if await asyncio.to_thread(stopped.wait, seconds + _END_S):
-            self._calls.close()

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_serving.grpc_server.aio import AioPort
-from modelport_serving.grpc_server.completion_queue import CorePort
+from modelport_serving.grpc_server.core_port import CorePort
 from modelport_serving.grpc_server.unary_call import Handler
 
 Implementation = Literal["auto", "completion_queue", "aio"]  # --grpc_implementation

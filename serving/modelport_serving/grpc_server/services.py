@@ -12,7 +12,7 @@ from modelport.wire import messages
 from modelport.wire.services import METHODS
 from modelport_serving.grpc_server.unary_call import Handler, UnaryCall
 from modelport_serving.inference.data_plane import DataPlane
-from modelport_serving.inference.examples import classification_response, regression_response
+from modelport_serving.inference.example_answers import classification_response, regression_response
 from modelport_serving.inference.off_loop import LARGE_BYTES
 from modelport_serving.inference.run import spec_of
 from modelport_serving.monitoring.request_log import Call, Calls, new_request_id

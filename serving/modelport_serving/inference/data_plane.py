@@ -18,9 +18,8 @@ from modelport_serving.core.daemon_executor import DaemonExecutor
 from modelport_serving.core.harness import Handle
 from modelport_serving.core.server_core import ServerCore
 from modelport_serving.inference import model_service, warmup
+from modelport_serving.inference.example_answers import Classification, Regression
 from modelport_serving.inference.examples import (
-    Classification,
-    Regression,
     example_count,
     plan_classify,
     plan_multi_inference,

@@ -7,8 +7,7 @@ Checks, their order and their texts are those of TensorFlow Serving's `classifie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf import text_format
@@ -16,6 +15,13 @@ from google.protobuf import text_format
 from modelport import dtypes
 from modelport.errors import InvalidArgument, Unimplemented
 from modelport.wire import messages
+from modelport_serving.inference.example_answers import (
+    Classification,
+    Classified,
+    Regression,
+    fill_classifications,
+    fill_regressions,
+)
 from modelport_serving.inference.run import (
     CLASSIFY_METHOD,
     DEFAULT_SIGNATURE,
@@ -33,18 +39,6 @@ from modelport_serving.servables.servable import Servable, Signature
 T = TypeVar("T")
 
 _INPUTS, _CLASSES, _SCORES, _OUTPUTS = "inputs", "classes", "scores", "outputs"
-
-
-@dataclass(frozen=True)
-class Classified:
-    """What a classify signature gave: (n, classes) each, None where it has no such output."""
-
-    classes: Array | None  # object array of bytes
-    scores: Array | None  # float32
-
-
-Classification = Answer[Classified]
-Regression = Answer[Array]  # float32 (n,)
 
 
 def examples_of(source: messages.Input) -> list[bytes]:
@@ -124,28 +118,12 @@ def plan_multi_inference(
             outputs = {alias: by_tensor[i.tensor] for alias, i in signature.outputs.items() if i.tensor in by_tensor}
             if method == CLASSIFY_METHOD:
                 classified = _classified(outputs, len(examples))
-                _fill_classifications(result.classification_result, classified)
+                fill_classifications(result.classification_result, classified)
             else:
-                _fill_regressions(result.regression_result, _regressed(outputs[_OUTPUTS], len(examples)))
+                fill_regressions(result.regression_result, _regressed(outputs[_OUTPUTS], len(examples)))
         return response
 
     return Run(feeds, fetches, finish, all(signature.merges for signature, _ in tasks))
-
-
-def classification_response(answer: Classification) -> messages.ClassificationResponse:
-    """The message of a Classify answer."""
-    response = messages.ClassificationResponse()
-    fill_spec(response.model_spec, answer.servable_id, answer.signature)
-    _fill_classifications(response.result, answer.value)
-    return response
-
-
-def regression_response(answer: Regression) -> messages.RegressionResponse:
-    """The message of a Regress answer."""
-    response = messages.RegressionResponse()
-    fill_spec(response.model_spec, answer.servable_id, answer.signature)
-    _fill_regressions(response.result, answer.value)
-    return response
 
 
 def _run(
@@ -157,25 +135,6 @@ def _run(
 
 def _tensor(signature: Signature, alias: str) -> str:
     return tensor_of(signature, alias, signature.outputs[alias])
-
-
-def _fill_classifications(result: messages.ClassificationResult, classified: Classified) -> None:
-    """A label is empty and a score 0 where the signature has no such output."""
-    result.SetInParent()
-    classes, scores = classified.classes, classified.scores
-    count, width = next((array.shape for array in (classes, scores) if array is not None), (0, 0))
-    for row in range(count):
-        entry = result.classifications.add()
-        labels = [""] * width if classes is None else [_text(label) for label in classes[row]]
-        values = [0.0] * width if scores is None else scores[row].tolist()
-        for label, score in zip(labels, values, strict=True):
-            entry.classes.add(label=label, score=score)
-
-
-def _fill_regressions(result: messages.RegressionResult, values: Array) -> None:
-    result.SetInParent()
-    for value in values.tolist():
-        result.regressions.add(value=value)
 
 
 def _signature(servable: Servable, name: str) -> Signature:
@@ -294,8 +253,3 @@ def _shape(array: Array) -> str:
 
 def _debug(signature: Signature) -> str:
     return text_format.MessageToString(signature.proto)
-
-
-def _text(label: Any) -> str:
-    """A label as the proto's string field takes it: UTF-8, or with its bad bytes replaced."""
-    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)

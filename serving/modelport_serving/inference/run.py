@@ -8,8 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from modelport import tensors
 from modelport.errors import InvalidArgument
+from modelport.tensor_shapes import MAX_RANK
 from modelport.wire import messages
 from modelport_serving.core.servable_state import ServableId
 from modelport_serving.servables.servable import Signature, TensorInfo
@@ -65,7 +65,7 @@ class Rules:
 
     check_method_name: bool = False  # --enable_signature_method_name_check
     tensor_content: bool = False  # --enable_serialization_as_tensor_content
-    max_rank: int = tensors.MAX_RANK  # --max_tensor_rank
+    max_rank: int = MAX_RANK  # --max_tensor_rank
 
 
 class _HasSpec(Protocol):
