@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from serving_peers.contestants import environment
+from serving_peers.checkouts import HERE, environment
 from serving_peers.cores import Cores, own_s
 from serving_peers.launch import ServerTree, free_port
 from swapping import versions
@@ -53,7 +53,7 @@ def main() -> int:
         flags = [f"--model_name={versions.NAME}", f"--model_base_path={base}", f"--port={port}"]
         command = [sys.executable, "-m", "modelport", "serve", *flags]
         with (
-            ServerTree(command, work / "server.log", environment()) as tree,
+            ServerTree(command, work / "server.log", environment(HERE)) as tree,
             Client(f"127.0.0.1:{port}", retry=False) as client,
         ):
             tree.wait_until(lambda: client.wait_until_available(versions.NAME, timeout=1.0), START_S)

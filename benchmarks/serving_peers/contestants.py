@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -10,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_peers import environments
+from serving_peers.checkouts import HERE
 from serving_peers.exchanges import GRPC, GRPC_V2, REST, REST_PREDICT, REST_V2, Exchange
 from serving_peers.generator import BadRun
 from serving_peers.model import NAME, VERSION
 
 OURS = "modelport"
+BEFORE = "before"
 _SERVICES = Path(__file__).parent / "services"
 _TENSORFLOW = "tensorflow-cpu"
+_OFFICIAL_THREADS = 128  # with fewer than twice the callers the official server refuses calls
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class Contestant:
         exchanges: the protocols to measure, of each kind at most one.
         command: cache folder for environments, model's base path, ports -> what to start.
             Raises BadRun where the server cannot be had here.
+        checkout: whose packages it runs, for a server of ours.
     """
 
     name: str
     exchanges: tuple[Exchange, ...]
     command: Callable[[Path, Path, Ports], list[str]]
+    checkout: Path | None = None
 
 
 def _ours(cache: Path, base: Path, ports: Ports) -> list[str]:
@@ -55,7 +59,7 @@ def _official(cache: Path, base: Path, ports: Ports) -> list[str]:
     found = shutil.which("tensorflow_model_server")
     if found is None:
         raise BadRun("not measured: no tensorflow_model_server on the PATH")
-    return [found, *_flags(base, ports)]
+    return [found, *_flags(base, ports), f"--grpc_max_threads={_OFFICIAL_THREADS}"]
 
 
 def _flags(base: Path, ports: Ports) -> list[str]:
@@ -81,7 +85,7 @@ def _service(name: str, *packages: str) -> Callable[[Path, Path, Ports], list[st
 CONTESTANTS: dict[str, Contestant] = {
     contestant.name: contestant
     for contestant in (
-        Contestant(OURS, (GRPC, REST), _ours),
+        Contestant(OURS, (GRPC, REST), _ours, HERE),
         Contestant("tensorflow_model_server", (GRPC, REST), _official),
         Contestant("fastapi", (REST_PREDICT,), _service("fastapi", "fastapi", "uvicorn[standard]", "orjson")),
         Contestant("litserve", (REST_PREDICT,), _service("litserve", "litserve")),
@@ -103,7 +107,6 @@ def set_up(names: Sequence[str], cache: Path) -> list[str]:
     return lines
 
 
-def environment() -> dict[str, str]:
-    """What a server sees of ours: TensorFlow quiet, nobody phoning home, no folder of ours on its path."""
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_DO_NOT_TRACK": "True"}
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | quiet
+def before(checkout: Path) -> Contestant:
+    """Our server as it stands in another checkout, run by the same interpreter."""
+    return Contestant(BEFORE, (GRPC, REST), _ours, checkout)

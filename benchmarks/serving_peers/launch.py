@@ -78,12 +78,17 @@ class ServerTree:
         return total
 
     def memory_bytes(self) -> int:
-        """Resident memory; a page that several processes share counts once (proportional set size)."""
-        total = 0
+        """Resident memory: of the largest process all, of the others what each has for itself.
+
+        A page that they share counts once, and whole, even where another server's processes share it too.
+        """
+        sizes = []
         for process in self._alive():
             with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_full_info().pss
-        return total
+                memory = process.memory_full_info()
+                sizes.append((memory.rss, memory.uss))
+        sizes.sort()
+        return sizes[-1][0] + sum(own for _, own in sizes[:-1]) if sizes else 0
 
     def wait_until(self, ready: Callable[[], object], seconds: float) -> None:
         """Wait for a server that starts.

@@ -1,8 +1,9 @@
-"""Measure one server: start, warm up, load at each setting, look at answers before and after every run."""
+"""Measure servers: start, warm up, load at each setting, look at answers before and after every run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from serving_peers import generator, model
-from serving_peers.contestants import Contestant, Ports, environment
+from serving_peers.checkouts import environment
+from serving_peers.contestants import Contestant, Ports
 from serving_peers.cores import Cores, own_s
 from serving_peers.exchanges import Exchange
 from serving_peers.generator import BadRun
@@ -64,22 +66,43 @@ class Plan:
     work: Path  # folder for request bodies and logs
 
 
-def measure(contestant: Contestant, plan: Plan) -> Iterator[Result]:
-    """Start a server and yield a result for each of its protocols, numbers of rows and numbers of callers."""
-    own = [Setting(exchange, r, c) for exchange in contestant.exchanges for r in plan.rows for c in plan.callers]
+def measure(contestants: Sequence[Contestant], plan: Plan) -> Iterator[Result]:
+    """Start servers and yield a result for each protocol, number of rows and number of callers.
+
+    Several servers are up at the same time and are asked in turns, setting by setting, so that a noisy moment of the
+    machine hits them all. Those that are compared as closely as that speak the same protocols.
+    """
+    with ExitStack() as stack:
+        up = [_start(contestant, plan, stack) for contestant in contestants]
+        for setting in _settings(contestants[0], plan):
+            for contestant, server in zip(contestants, up, strict=True):
+                yield _result(contestant, setting, server, plan)
+
+
+def _settings(contestant: Contestant, plan: Plan) -> list[Setting]:
+    return [Setting(exchange, r, c) for exchange in contestant.exchanges for r in plan.rows for c in plan.callers]
+
+
+def _start(contestant: Contestant, plan: Plan, stack: ExitStack) -> tuple[ServerTree, Ports] | BadRun:
+    """A server that answers in all its protocols, or why there is none; it ends with the stack."""
     ports = Ports(free_port(), free_port())
     try:
-        command = contestant.command(plan.cache, plan.base, ports)
-        with ServerTree(command, plan.work / f"{contestant.name}.log", environment()) as tree:
-            for exchange in contestant.exchanges:
-                tree.wait_until(partial(_probe, exchange, ports, 1), START_S)
-            for setting in own:
-                try:
-                    yield Result(contestant.name, setting, _figures(setting, tree, ports, plan))
-                except BadRun as error:
-                    yield Result(contestant.name, setting, None, str(error))
+        command, log = contestant.command(plan.cache, plan.base, ports), plan.work / f"{contestant.name}.log"
+        tree = stack.enter_context(ServerTree(command, log, environment(contestant.checkout)))
+        for exchange in contestant.exchanges:
+            tree.wait_until(partial(_probe, exchange, ports, 1), START_S)
     except BadRun as error:
-        yield from (Result(contestant.name, setting, None, str(error)) for setting in own)
+        return error
+    return tree, ports
+
+
+def _result(contestant: Contestant, setting: Setting, server: tuple[ServerTree, Ports] | BadRun, plan: Plan) -> Result:
+    try:
+        if isinstance(server, BadRun):
+            raise server
+        return Result(contestant.name, setting, _figures(setting, *server, plan))
+    except BadRun as error:
+        return Result(contestant.name, setting, None, str(error))
 
 
 def _figures(setting: Setting, tree: ServerTree, ports: Ports, plan: Plan) -> Figures:

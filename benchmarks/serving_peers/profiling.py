@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from serving_peers import environments, generator, model
-from serving_peers.contestants import CONTESTANTS, OURS, Ports, environment
+from serving_peers.checkouts import environment
+from serving_peers.contestants import CONTESTANTS, OURS, Ports
 from serving_peers.exchanges import Exchange
 from serving_peers.generator import BadRun
 from serving_peers.launch import ServerTree, free_port
@@ -34,7 +35,8 @@ def profile(plan: Plan, console: Console) -> None:
     spy = environments.ensure(plan.cache, "py-spy", ["py-spy"]) / "py-spy"
     ports = Ports(free_port(), free_port())
     ours = CONTESTANTS[OURS]
-    with ServerTree(ours.command(plan.cache, plan.base, ports), plan.work / "server.log", environment()) as tree:
+    command, variables = ours.command(plan.cache, plan.base, ports), environment(ours.checkout)
+    with ServerTree(command, plan.work / "server.log", variables) as tree:
         for exchange in ours.exchanges:
             for rows in plan.rows:
                 pixels = model.request(rows)

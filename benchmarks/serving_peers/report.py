@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from serving_peers.contestants import OURS
+from serving_peers.contestants import BEFORE, OURS
 from serving_peers.measure import Figures, Result, Setting
 
 COLUMNS = ("callers", "requests/s", "ours ÷ it", "p50 ms", "p99 ms", "ours ÷ it", "CPU s / 1,000", "ours ÷ it", "MB")
 DISTURBED = 0.1
+LOSS = 0.9  # ours ÷ before, of requests a second, below which a change is said to have cost something
 
 
 def table(results: Sequence[Result], grpc: bool, rows: int) -> Table:
@@ -37,6 +38,27 @@ def table(results: Sequence[Result], grpc: bool, rows: int) -> Table:
             last = result.server
             head = [result.server, exchange.name, str(result.setting.callers)]
             made.add_row(*head, *_cells(result, ours.get(result.setting.callers)))
+    return made
+
+
+def changes(results: Sequence[Result]) -> Table:
+    """Ours ÷ before for each setting, from the medians; more is better for requests a second, less for all others."""
+    columns = ("requests/s", "p50", "p99", "CPU a request", "memory", "p50 ms", "before", "MB", "before")
+    made = Table("asked", title="ours ÷ before", title_justify="left")
+    for column in (*columns, f"requests/s ≥ {LOSS}"):
+        made.add_column(column, justify="right")
+    before = {result.setting: result.figures for result in results if result.server == BEFORE}
+    for result in results:
+        ours, theirs = result.figures, before.get(result.setting)
+        if result.server != OURS or ours is None or theirs is None:
+            continue
+        setting, ratio = result.setting, ours.rate / theirs.rate
+        cells = [ratio, ours.p50 / theirs.p50, ours.p99 / theirs.p99, ours.cpu_per_request / theirs.cpu_per_request]
+        cells += [ours.memory_bytes / theirs.memory_bytes]
+        lone = [f"{its.p50 * 1e3:.2f}" for its in (ours, theirs)]
+        sizes = [f"{its.memory_bytes / 1e6:,.0f}" for its in (ours, theirs)]
+        name = f"{setting.exchange.name}, {setting.rows} × {setting.callers}"
+        made.add_row(name, *(f"{cell:.2f}" for cell in cells), *lone, *sizes, "yes" if ratio >= LOSS else "NO")
     return made
 
 
