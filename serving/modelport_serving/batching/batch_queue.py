@@ -25,6 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _BRIEF_S = 0.005  # up to here one run at a time is better than two side by side: the second gathers company
 _MOMENT_S = 0.0005  # up to here a run is over sooner than another thread could be woken to do it
+_PATIENCE_S = 0.002  # the longest that a request waits for company that was there before
 _SMOOTHING = 8  # runs over which the time of one is averaged
 
 
@@ -65,10 +66,24 @@ class Batch:
         due: whether it need not wait for more requests.
         taken: when it was taken from its queue, on the monotonic clock.
         inline: whether TensorFlow runs it on the thread that asks, without a switch to another.
+        cost_s: seconds that its run took.
         is_momentary: whether it will be over sooner than another thread could be woken.
     """
 
-    __slots__ = ("due", "fetches", "inline", "is_momentary", "limits", "queue", "rows", "taken", "tasks", "timer")
+    __slots__ = (
+        "cost_s",
+        "due",
+        "fetches",
+        "inline",
+        "is_momentary",
+        "limits",
+        "queue",
+        "rows",
+        "taken",
+        "tasks",
+        "timer",
+        "wait_s",
+    )
 
     def __init__(self, queue: BatchQueue) -> None:
         self.queue = queue
@@ -76,10 +91,12 @@ class Batch:
         self.limits = queue.limits
         self.tasks: list[Task] = []
         self.rows = 0
-        self.due = queue.limits.timeout_s <= 0
+        self.wait_s = queue.limits.timeout_s if queue.limits.asked else queue.patience_s
+        self.due = self.wait_s <= 0
         self.timer: asyncio.TimerHandle | None = None
         self.taken = 0.0
         self.inline = self.is_momentary = False
+        self.cost_s = 0.0
 
     def run(self) -> list[Outcome]:
         """Run it, on any thread; one outcome a task."""
@@ -90,6 +107,9 @@ class Batch:
         def once(feeds: Mapping[str, Array]) -> list[Array]:
             return servable.run(feeds, self.fetches, latest, inline=self.inline)
 
+        # What runs on this thread alone costs this thread's time; waiting for the interpreter is not the run's.
+        clock = time.thread_time if self.inline else time.monotonic
+        begin = clock()
         try:
             requests = [task.feeds for task in self.tasks]
             if len(requests) > 1 or self.limits.asked:
@@ -97,6 +117,8 @@ class Batch:
             return [run_alone(once, requests[0])]
         except Exception as error:  # no memory, say: the callers must not be left waiting
             return [Internal(f"{type(error).__name__}: {error}")] * len(self.tasks)
+        finally:
+            self.cost_s = clock() - begin
 
     def abandon(self, error: ModelportError) -> None:
         """Answer whoever waits with an error; the run goes on, and the version is kept for it."""
@@ -104,9 +126,9 @@ class Batch:
             if not task.future.done():
                 task.future.set_exception(error)
 
-    def end(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def end(self, outcomes: Sequence[Outcome]) -> None:
         """Tell each task its outcome; on the event loop."""
-        self.queue.ran(self, seconds)
+        self.queue.ran(self)
         for task, outcome in zip(self.tasks, outcomes, strict=True):
             task.end(outcome)
 
@@ -121,7 +143,7 @@ class BatchQueue:
         brief: whether the time of a run follows from the shapes of its inputs, so that it can be known before.
     """
 
-    __slots__ = ("_batches", "_largest", "_seconds", "brief", "fetches", "limits", "merges", "running")
+    __slots__ = ("_batches", "_company", "_largest", "_seconds", "brief", "fetches", "limits", "merges", "running")
 
     def __init__(self, fetches: Sequence[str], limits: BatchLimits, *, merges: bool, brief: bool) -> None:
         self.fetches = fetches
@@ -132,11 +154,18 @@ class BatchQueue:
         self._batches: deque[Batch] = deque()
         self._seconds = 2 * _MOMENT_S  # of a run, lately
         self._largest = 0  # rows of the largest run that was over in a moment
+        self._company = 1  # requests that shared the last run
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
         return not self._batches and not self.running
+
+    @property
+    def patience_s(self) -> float:
+        """How long a batch waits for as many requests as shared the last run: each run costs more than a place in one,
+        and callers that were answered together mostly ask again together."""
+        return _PATIENCE_S if self._company > 1 and self._seconds < _BRIEF_S else 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -175,7 +204,7 @@ class BatchQueue:
         batch = batches[-1]
         batch.tasks.append(task)
         batch.rows += rows
-        if batch.rows >= limits.max_run_rows:
+        if batch.rows >= limits.max_run_rows or (not limits.asked and len(batch.tasks) >= self._company):
             batch.due = True
         elif not batch.due and batch.timer is None:
             batch.timer = wake(batch)
@@ -193,16 +222,17 @@ class BatchQueue:
         batch.taken = time.monotonic()
         batch.tasks = self._wanted(batch.tasks, batch.taken)
         if batch.tasks:
+            self._company = len(batch.tasks)
             self.running += 1
             batch.inline = self.brief and self._seconds < _BRIEF_S
             batch.is_momentary = batch.inline and self._seconds < _MOMENT_S and 0 < batch.rows <= self._largest
         return batch, waited
 
-    def ran(self, batch: Batch, seconds: float) -> None:
-        """Note that a batch was run, and how long that took."""
+    def ran(self, batch: Batch) -> None:
+        """Note that a batch was run, and what that cost."""
         self.running -= 1
-        self._seconds += (seconds - self._seconds) / _SMOOTHING
-        if seconds < _MOMENT_S:
+        self._seconds += (batch.cost_s - self._seconds) / _SMOOTHING
+        if batch.cost_s < _MOMENT_S:
             self._largest = max(self._largest, 2 * batch.rows)
 
     def drop_expired(self) -> int:

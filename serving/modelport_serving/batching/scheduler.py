@@ -96,7 +96,7 @@ class Scheduler:
                 )
             waits_in, rows = _queue_of(handle.servable, feeds, fetches, merges, proven)
             task = Task(handle, feeds, rows, deadline, api, loop.create_future())
-            waits_in.add(task, lambda batch: loop.call_later(batch.limits.timeout_s, self._make_due, loop, batch))
+            waits_in.add(task, lambda batch: loop.call_later(batch.wait_s, self._make_due, loop, batch))
         except BaseException:
             handle.release()
             raise
@@ -189,7 +189,7 @@ class Scheduler:
         self._under_way.discard(batch)
         if self._watch is not None:
             self._watch(batch, outcomes, seconds)
-        batch.end(outcomes, seconds)
+        batch.end(outcomes)
         if batch.queue.is_idle:
             self._active.pop(batch.queue, None)  # not there after `abandon`
         if self._active:

@@ -10,7 +10,8 @@ import httptools
 from modelport_serving.rest.http_messages import Request, Response, html_page
 
 MAX_HEADER_BYTES = 64 * 1024
-PIECE = 4096  # bytes: what is parsed at a time, some ninety short requests; of a body, what is kept as it came
+PIECE = 2**14  # bytes that are parsed at a time: some three hundred short requests, in two milliseconds
+_KEPT = 4096  # bytes of a body from which on a piece is kept as it came
 
 
 class RequestParser:
@@ -120,7 +121,7 @@ class RequestParser:
         self._body_left -= len(body)
         if self.body_bytes > self._max_body_bytes:
             self._refuse_body()
-        elif len(body) >= PIECE:
+        elif len(body) >= _KEPT:
             self._body.append(body)
         elif self._body and isinstance(self._body[-1], bytearray):
             self._body[-1] += body  # small pieces are joined at once: each has its own overhead
