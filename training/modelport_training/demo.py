@@ -127,11 +127,10 @@ class Demo:
     def _say_what_next(self, server: DemoServer, keep: bool) -> None:
         print("READY", flush=True)
         _command("status", MODEL, "--server", server.grpc)
-        base = self._repository.base_path(MODEL)
         at = f" --server {server.grpc}" if keep else ""
         print("Next:")
         if not keep:
-            print(f"  modelport serve --model_name={MODEL} --model_base_path={base} --rest_api_port=8501")
+            print(f"  modelport serve {self._repository.root} --rest_api_port=8501")
         print(f"  modelport predict {MODEL} --image docs/seven.png{at}")
         print(f"  modelport metadata {MODEL}{at}")
         if keep:

@@ -72,7 +72,9 @@ def unused_notes(options: Options) -> list[str]:
 def help_text() -> str:
     """All flags with type, default and meaning."""
     lines = [
-        "usage: modelport serve [--container] --model_name=NAME --model_base_path=/models/NAME [--port=8500] …",
+        "usage: modelport serve REPOSITORY [--port=8500] [--rest_api_port=8501] …",
+        "       modelport serve [--container] --model_name=NAME --model_base_path=/models/NAME …",
+        "       modelport serve [--container] --model_config_file=FILE …",
         "",
         "  --container",
         "      run tensorflow/serving in a Docker container instead of the embedded server, with the same flags; and",
