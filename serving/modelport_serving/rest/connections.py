@@ -29,8 +29,11 @@ class Waiting(Enum):
     HEAD = auto()  # the rest of a request's head
     BODY = auto()  # more of its body
     ANSWER = auto()  # ours
-    READER = auto()  # the client, to read what was written
+    READER = auto()  # the client, to read what was written before more is
     END = auto()  # the client's, after the last answer
+
+
+_SILENT = (Waiting.REQUEST, Waiting.HEAD, Waiting.BODY, Waiting.END)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Timeouts:
     head: float
     body: float  # for another kilobyte, or for the end
     idle: float
-    read: float
+    read: float  # for the client to read something of what was written
 
 
 class Connection(Protocol):
@@ -48,6 +51,13 @@ class Connection(Protocol):
 
     waits_for: Waiting
     since: float  # on the monotonic clock
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the client's side has not taken yet."""
+
+    def note_reading(self) -> None:
+        """Begin the wait anew if the client has read something since the last look."""
 
     def time_out(self) -> None:
         """Tell the client that it took too long, and end."""
@@ -70,6 +80,7 @@ class Connections:
 
     def __init__(self, timeouts: Timeouts, limit: int, say: Callable[[str], None]) -> None:
         self._open: dict[Connection, None] = {}
+        self._timeouts = timeouts
         self._limits = {
             Waiting.HEAD: timeouts.head,
             Waiting.BODY: timeouts.body,
@@ -112,7 +123,8 @@ class Connections:
         self._sweep = None
         now = time.monotonic()
         for connection in list(self._open):
-            limit = self._limits.get(connection.waits_for)
+            connection.note_reading()
+            limit = self._timeouts.read if _is_reading(connection) else self._limits.get(connection.waits_for)
             if limit is not None and now - connection.since > limit:
                 connection.time_out()
         if self._open:
@@ -120,7 +132,7 @@ class Connections:
 
     def _make_room(self) -> bool:
         """Close the connection that has been silent longest, of those without a request under way."""
-        silent = [c for c in self._open if c.waits_for in (Waiting.REQUEST, Waiting.HEAD, Waiting.BODY, Waiting.END)]
+        silent = [c for c in self._open if c.waits_for in _SILENT and not _is_reading(c)]
         now = time.monotonic()
         if now - self._told >= _TELL_S:
             self._told = now
@@ -134,6 +146,11 @@ class Connections:
         self.leave(oldest)
         oldest.abort()
         return True
+
+
+def _is_reading(connection: Connection) -> bool:
+    """Whether the client has yet to read the end of its answer, before it sends the next request or goes."""
+    return connection.waits_for in (Waiting.REQUEST, Waiting.END) and connection.unsent > 0
 
 
 def limit_by_descriptors() -> int:
