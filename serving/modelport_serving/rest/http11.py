@@ -227,7 +227,7 @@ class HttpProtocol(asyncio.Protocol):
 
 
 def _unsent_in_kernel(transport: asyncio.Transport) -> int:
-    """Bytes that the kernel keeps because the client has not read them: megabytes, which a slow one reads for minutes."""
+    """Bytes that the kernel keeps as the client has not read them: megabytes, which a slow one reads for minutes."""
     answer = bytearray(4)
     try:
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, answer)
