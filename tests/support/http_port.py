@@ -46,7 +46,7 @@ class HttpPort:
     def __enter__(self) -> HttpPort:
         self._thread.start()
         self._server = self.call(self._open())
-        self.address = "http://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     def __exit__(self, *_: object) -> None:
