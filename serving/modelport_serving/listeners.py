@@ -17,12 +17,14 @@ from modelport_serving.monitoring.metrics import Metrics
 from modelport_serving.monitoring.request_log import Calls
 
 if TYPE_CHECKING:
+    from modelport_serving.rest.acceptor import Acceptor
     from modelport_serving.rest.connections import Connections
     from modelport_serving.rest.parse_pool import ParsePool
 
 _LOOK_S = 0.02  # between two looks at what is still under way
 _QUIET_S = 0.1  # without a new request, after which nothing is on its way to us any more
 _LINGER_S = 1.0  # that new requests are refused, at most, before the ports are closed
+_FAREWELL_S = 0.5  # for the clients of connections that are ended to close them, too
 _STREAMS_S = 0.2  # for the streams that are open at a stop
 
 
@@ -49,7 +51,7 @@ class Listeners:
         self._metrics = metrics
         self._say = say
         self._grpc: GrpcPort | None = None
-        self._http: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._parse_pool: ParsePool | None = None
         self._connections: Connections | None = None
         self.grpc_port = self.rest_port = 0
@@ -105,15 +107,32 @@ class Listeners:
         while time.monotonic() < deadline:
             quiet = time.monotonic() - max(self._calls.last_arrival, begin)
             over = time.monotonic() - begin > _LINGER_S or (quiet > _QUIET_S and not self._connections)
-            if not self._calls.under_way and over:
+            if over and not self._is_answering():
                 break
             await asyncio.sleep(_LOOK_S)
-        return not self._calls.under_way
+        answered = not self._is_answering()
+        await self._close_rest()
+        return answered
+
+    def _is_answering(self) -> bool:
+        return self._calls.under_way > 0 or (self._connections is not None and self._connections.answering)
+
+    async def _close_rest(self) -> None:
+        """Take no connection any more, and answer those that are there, for a moment: a process that ends resets them,
+        and would reset what comes while it ends."""
+        if self._acceptor is None or self._connections is None:
+            return
+        self._acceptor.close()
+        begin = time.monotonic()
+        while self._connections and time.monotonic() - begin < _FAREWELL_S:
+            await asyncio.sleep(_LOOK_S)
+            if time.monotonic() - begin > _QUIET_S:
+                self._connections.end_idle()
 
     async def close(self) -> None:
         """Close the ports; what is still under way is given up."""
-        if self._http is not None:
-            self._http.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         if self._grpc is not None:
             # What is still open now are streams, of health watches and reflection, that nobody has to wait for.
             await self._grpc.stop(_STREAMS_S)
@@ -125,6 +144,7 @@ class Listeners:
 
     async def _open_rest(self) -> None:
         # JSON is not needed by a server that speaks gRPC only.
+        from modelport_serving.rest.acceptor import Acceptor, Tls
         from modelport_serving.rest.bodies import Limits
         from modelport_serving.rest.connections import Connections, Timeouts
         from modelport_serving.rest.http11 import HttpProtocol
@@ -159,10 +179,11 @@ class Listeners:
         )
         ssl = self._settings.ssl
         sock = ports.listening_socket(options.host, ports.wanted(options.rest_api_port))
-        self._http = await asyncio.get_running_loop().create_server(
+        self._acceptor = Acceptor(
+            sock,
+            ports.BACKLOG,
             lambda: HttpProtocol(routes, connections, limits.max_body_bytes),
-            sock=sock,
-            backlog=ports.BACKLOG,
-            ssl=None if ssl is None else tls.context_of(ssl, options.ssl_config_file),
+            connections.make_room,
+            None if ssl is None else Tls(tls.context_of(ssl, options.ssl_config_file), timeouts.head),
         )
         self.rest_port = sock.getsockname()[1]

@@ -65,6 +65,9 @@ class Connection(Protocol):
     def drain(self) -> None:
         """End after what is under way."""
 
+    def end(self) -> None:
+        """Close our side, without an answer."""
+
     def abort(self) -> None:
         """End at once."""
 
@@ -92,15 +95,26 @@ class Connections:
         self._say = say
         self._told = -_TELL_S
         self._sweep: asyncio.TimerHandle | None = None
+        self._draining = False
 
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def answering(self) -> bool:
+        """Whether a request is under way, or an answer to be read by its client."""
+        return any(c.waits_for in (Waiting.ANSWER, Waiting.READER) or c.unsent for c in self._open)
+
     def enter(self, connection: Connection) -> bool:
         """Take a new connection in; False where there are too many, all with a request under way."""
-        if len(self._open) >= self._limit and not self._make_room():
+        if len(self._open) >= self._limit and not self.make_room(
+            f"{len(self._open)} REST connections are open, as many as may be (--rest_api_max_connections, or what "
+            "'ulimit -n' leaves)"
+        ):
             return False
         self._open[connection] = None
+        if self._draining:
+            connection.drain()
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._look)
         return True
@@ -110,9 +124,15 @@ class Connections:
         self._open.pop(connection, None)
 
     def drain(self) -> None:
-        """Let each end after what is under way."""
+        """Let each end after what is under way, and those that come yet."""
+        self._draining = True
         for connection in list(self._open):
             connection.drain()
+
+    def end_idle(self) -> None:
+        """End those that wait for a request."""
+        for connection in [c for c in self._open if c.waits_for is Waiting.REQUEST]:
+            connection.end()
 
     def abort(self) -> None:
         """End all at once."""
@@ -130,16 +150,20 @@ class Connections:
         if self._open:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._look)
 
-    def _make_room(self) -> bool:
-        """Close the connection that has been silent longest, of those without a request under way."""
+    def make_room(self, trouble: str) -> bool:
+        """Close the connection that has been silent longest, of those without a request under way.
+
+        Args:
+            trouble: why; told in a line, once in a while.
+
+        Returns:
+            Whether there was one.
+        """
         silent = [c for c in self._open if c.waits_for in _SILENT and not _is_reading(c)]
         now = time.monotonic()
         if now - self._told >= _TELL_S:
             self._told = now
-            self._say(
-                f"{len(self._open)} REST connections are open, as many as may be (--rest_api_max_connections, or what "
-                f"'ulimit -n' leaves): {'the longest silent ones are closed' if silent else 'more are refused'}."
-            )
+            self._say(f"{trouble}: {'the longest silent ones are closed' if silent else 'more have to wait'}.")
         if not silent:
             return False
         oldest = min(silent, key=lambda connection: connection.since)

@@ -119,6 +119,20 @@ class HttpProtocol(asyncio.Protocol):
         """Close behind the next answer; the client may be about to send a request, and is answered."""
         self._draining = True
 
+    def end(self) -> None:
+        """Close our side, and read on for a moment: a close with something unread would reset the connection, and the
+        client might lose the answer."""
+        self._ended = True
+        self._waiting.clear()
+        self._unparsed.clear()
+        self._wait_for(Waiting.END)
+        if self._client_is_done or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
+
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self._transport.abort()
@@ -185,7 +199,7 @@ class HttpProtocol(asyncio.Protocol):
         if not self._ended:
             self._note_waiting()
             if self._client_is_done:
-                self._end()
+                self.end()
 
     async def _response_to(self, item: Request | Response) -> Response:
         if isinstance(item, Response):
@@ -209,21 +223,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(head)
             self._transport.write(body)
         if not keep_alive:
-            self._end()
-
-    def _end(self) -> None:
-        """Close our side, and read on for a moment: a close with something unread would reset the connection, and the
-        client might lose the answer."""
-        self._ended = True
-        self._waiting.clear()
-        self._unparsed.clear()
-        self._wait_for(Waiting.END)
-        if self._client_is_done or not self._transport.can_write_eof():
-            self._transport.close()
-        else:
-            self._transport.write_eof()
-            if not self._transport.is_reading():
-                self._transport.resume_reading()
+            self.end()
 
 
 def _unsent_in_kernel(transport: asyncio.Transport) -> int:
