@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import uvloop
 
+from modelport_serving.config import ports
+from modelport_serving.rest.acceptor import Acceptor
 from modelport_serving.rest.connections import Connections, Timeouts
 from modelport_serving.rest.http11 import HttpProtocol
 from modelport_serving.rest.http_messages import Handler
@@ -28,6 +31,7 @@ class HttpPort:
         max_body_bytes: of one request.
 
     Attributes:
+        acceptor: takes the connections.
         connections: the table of those that are open; belongs to the loop.
         lines: what a person was told.
     """
@@ -45,8 +49,9 @@ class HttpPort:
 
     def __enter__(self) -> HttpPort:
         self._thread.start()
-        self._server = self.call(self._open())
-        self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        bound = ports.listening_socket("127.0.0.1", 0)
+        self.address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        self.acceptor = self.call(self._open(bound))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,13 +64,16 @@ class HttpPort:
         """Run a coroutine on the loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    async def _open(self) -> asyncio.Server:
-        return await self.loop.create_server(
-            lambda: HttpProtocol(self._handler, self.connections, self._max_body_bytes), "127.0.0.1", 0
+    async def _open(self, bound: socket.socket) -> Acceptor:
+        return Acceptor(
+            bound,
+            ports.BACKLOG,
+            lambda: HttpProtocol(self._handler, self.connections, self._max_body_bytes),
+            self.connections.make_room,
         )
 
     async def _close(self) -> None:
-        self._server.close()
+        self.acceptor.close()
         self.connections.abort()
         while self.connections:
             await asyncio.sleep(0)
