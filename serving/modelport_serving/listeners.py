@@ -124,7 +124,7 @@ class Listeners:
             return
         self._acceptor.close()
         begin = time.monotonic()
-        while self._connections and time.monotonic() - begin < _FAREWELL_S:
+        while (self._acceptor.beginning or self._connections) and time.monotonic() - begin < _FAREWELL_S:
             await asyncio.sleep(_LOOK_S)
             if time.monotonic() - begin > _QUIET_S:
                 self._connections.end_idle()

@@ -57,6 +57,11 @@ class Acceptor:
         bound.listen(backlog)
         self._loop.add_reader(bound, self._take)
 
+    @property
+    def beginning(self) -> bool:
+        """Whether a connection was taken that no protocol knows of yet."""
+        return bool(self._begun)
+
     def close(self) -> None:
         """Take what waits, and nothing more: whoever comes later is refused by the system."""
         if self._is_open:
