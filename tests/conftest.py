@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,11 +67,11 @@ def client(request, server) -> Iterator[Client]:
 
 @pytest.fixture
 def serve(tmp_path) -> Iterator[Callable[..., ServeProcess]]:
-    """Start `modelport serve` with flags; whatever still runs at the end is killed."""
+    """Start `modelport serve` with flags, as `ServeProcess` does; whatever still runs at the end is killed."""
     started: list[ServeProcess] = []
 
-    def start(*flags: str) -> ServeProcess:
-        started.append(ServeProcess(tmp_path / f"serve-{len(started)}.log", *flags))
+    def start(*flags: str, **how: Any) -> ServeProcess:
+        started.append(ServeProcess(tmp_path / f"serve-{len(started)}.log", *flags, **how))
         return started[-1]
 
     yield start

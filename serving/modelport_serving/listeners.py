@@ -17,6 +17,7 @@ from modelport_serving.monitoring.metrics import Metrics
 from modelport_serving.monitoring.request_log import Calls
 
 if TYPE_CHECKING:
+    from modelport_serving.rest.acceptor import Acceptor
     from modelport_serving.rest.connections import Connections
     from modelport_serving.rest.parse_pool import ParsePool
 
@@ -24,7 +25,8 @@ _LOOK_S = 0.02  # between two looks at what is still under way
 _QUIET_S = 0.1  # without a new request, after which nothing is on its way to us any more
 _LINGER_S = 1.0  # that new requests are refused, at most, before the ports are closed
 _HOLD_S = 0.05  # that refusals are held back: longer than anything is on its way to a port
-_STREAMS_S = 0.2  # for the streams that are open at a stop, and for clients to close their side
+_FAREWELL_S = 0.5  # for the clients of connections that are ended to close them, too
+_STREAMS_S = 0.2  # for the streams that are open at a stop
 
 
 class Listeners:
@@ -50,7 +52,7 @@ class Listeners:
         self._metrics = metrics
         self._say = say
         self._grpc: GrpcPort | None = None
-        self._http: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._parse_pool: ParsePool | None = None
         self._connections: Connections | None = None
         self.grpc_port = self.rest_port = 0
@@ -106,12 +108,15 @@ class Listeners:
         while time.monotonic() < deadline:
             quiet = time.monotonic() - max(self._calls.last_arrival, begin)
             over = time.monotonic() - begin > _LINGER_S or (quiet > _QUIET_S and not self._connections)
-            if not self._calls.under_way and over:
+            if over and not self._is_answering():
                 break
             await asyncio.sleep(_LOOK_S)
-        answered = not self._calls.under_way
+        answered = not self._is_answering()
         self._plane.abandon()
         return answered
+
+    def _is_answering(self) -> bool:
+        return self._calls.under_way > 0 or (self._connections is not None and self._connections.answering)
 
     async def close(self) -> None:
         """Close the ports; what is still under way is given up.
@@ -121,17 +126,15 @@ class Listeners:
         """
         self._calls.held = asyncio.Event()
         await asyncio.sleep(_HOLD_S)
-        if self._http is not None:
-            self._http.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         closing = None
         if self._grpc is not None:
             # What is still open now are streams, of health watches and reflection, that nobody has to wait for.
             closing = asyncio.create_task(self._grpc.stop(_STREAMS_S))
             await asyncio.sleep(_HOLD_S)
         self._calls.held.set()
-        deadline = time.monotonic() + _STREAMS_S
-        while self._connections and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_S)
+        await self._see_connections_off()
         if closing is not None:
             await closing
         if self._connections is not None:
@@ -140,8 +143,19 @@ class Listeners:
             self._parse_pool.stop()
         await asyncio.sleep(0)  # lets the loop close what was aborted
 
+    async def _see_connections_off(self) -> None:
+        """Answer the REST connections that are there, for a moment: a process that ends resets them."""
+        if self._acceptor is None or self._connections is None:
+            return
+        begin = time.monotonic()
+        while (self._acceptor.beginning or self._connections) and time.monotonic() - begin < _FAREWELL_S:
+            await asyncio.sleep(_LOOK_S)
+            if time.monotonic() - begin > _QUIET_S:
+                self._connections.end_idle()
+
     async def _open_rest(self) -> None:
         # JSON is not needed by a server that speaks gRPC only.
+        from modelport_serving.rest.acceptor import Acceptor, Tls
         from modelport_serving.rest.bodies import Limits
         from modelport_serving.rest.connections import Connections, Timeouts
         from modelport_serving.rest.http11 import HttpProtocol
@@ -176,10 +190,11 @@ class Listeners:
         )
         ssl = self._settings.ssl
         sock = ports.listening_socket(options.host, ports.wanted(options.rest_api_port))
-        self._http = await asyncio.get_running_loop().create_server(
+        self._acceptor = Acceptor(
+            sock,
+            ports.BACKLOG,
             lambda: HttpProtocol(routes, connections, limits.max_body_bytes),
-            sock=sock,
-            backlog=ports.BACKLOG,
-            ssl=None if ssl is None else tls.context_of(ssl, options.ssl_config_file),
+            connections.make_room,
+            None if ssl is None else Tls(tls.context_of(ssl, options.ssl_config_file), timeouts.head),
         )
         self.rest_port = sock.getsockname()[1]

@@ -1,25 +1,47 @@
 """`modelport serve` as a person starts it."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 
 class ServeProcess:
-    """`modelport serve` in a process of its own; `output` is what it has printed so far, stderr included."""
+    """`modelport serve` in a process of its own; `output` is what it has printed so far, stderr included.
 
-    def __init__(self, log: Path, *flags: str) -> None:
+    Args:
+        log: where its output goes.
+        flags: its command line.
+        before: what a shell does first: `ulimit -n 256`.
+        environment: is added to that of the tests.
+        folder: where it is started; by default where the tests are.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *flags: str,
+        before: str = "",
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.log = log
+        shell = ["bash", "-c", f'{before} && exec "$0" "$@"'] if before else []
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "modelport", "serve", *flags], stdout=file, stderr=subprocess.STDOUT
+                [*shell, sys.executable, "-m", "modelport", "serve", *flags],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                cwd=folder,
             )
 
     @property
     def output(self) -> str:
-        return self.log.read_text()
+        return self.log.read_text(errors="replace")
 
     def wait_for_output(self, text: str, timeout: float = 60) -> str:
         deadline = time.monotonic() + timeout

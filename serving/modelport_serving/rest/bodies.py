@@ -9,6 +9,7 @@ from modelport.errors import InvalidArgument
 from modelport_serving.rest.http_messages import Request
 
 _PIECE = 2**20  # bytes that may be inflated whatever the ratio: a few rows of zeros shrink a thousandfold
+_FIRST = 4096  # bytes of a member that zlib gets first, then twice as many: it copies what lies behind the member
 _GZIP = zlib.MAX_WBITS | 16  # of zlib's windowBits: with gzip's header and checksum
 
 
@@ -41,22 +42,25 @@ def inflate(body: bytes, limits: Limits) -> bytes:
         TooLarge: it inflates to more than the limits allow; that is known a MiB past the limit at the latest.
     """
     pieces: list[bytes] = []
-    inflated = 0
-    left = body
+    inflated = at = 0
+    view = memoryview(body)
+    end = len(body.rstrip(b"\0")) or len(body)  # archivers fill up the last block with zeros
     try:
-        while left.strip(b"\0"):  # archivers fill up the last block with zeros
-            member = zlib.decompressobj(_GZIP)
+        while at < end:
+            member, size = zlib.decompressobj(_GZIP), _FIRST
             while not member.eof:
-                piece = member.decompress(left, _PIECE)
-                left = member.unconsumed_tail
+                sent = view[at : at + size]
+                size = min(2 * size, _PIECE)
+                piece = member.decompress(sent, _PIECE)
+                at += len(sent) - len(member.unconsumed_tail) - len(member.unused_data)
                 inflated += len(piece)
-                ratio = inflated / max(len(body) - len(left), 1)
-                if inflated > limits.max_body_bytes or (inflated > _PIECE and ratio > limits.max_inflate_ratio):
+                if inflated > limits.max_body_bytes or (
+                    inflated > _PIECE and inflated / max(at, 1) > limits.max_inflate_ratio
+                ):
                     raise _too_large(inflated, len(body), limits)
-                if not piece and not member.eof:
+                if not sent and not piece:
                     return b""  # cut off
                 pieces.append(piece)
-            left = member.unused_data
     except zlib.error:
         return b""
     return b"".join(pieces)

@@ -29,8 +29,11 @@ class Waiting(Enum):
     HEAD = auto()  # the rest of a request's head
     BODY = auto()  # more of its body
     ANSWER = auto()  # ours
-    READER = auto()  # the client, to read what was written
+    READER = auto()  # the client, to read what was written before more is
     END = auto()  # the client's, after the last answer
+
+
+_SILENT = (Waiting.REQUEST, Waiting.HEAD, Waiting.BODY, Waiting.END)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Timeouts:
     head: float
     body: float  # for another kilobyte, or for the end
     idle: float
-    read: float
+    read: float  # for the client to read something of what was written
 
 
 class Connection(Protocol):
@@ -49,11 +52,21 @@ class Connection(Protocol):
     waits_for: Waiting
     since: float  # on the monotonic clock
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the client's side has not taken yet."""
+
+    def note_reading(self) -> None:
+        """Begin the wait anew if the client has read something since the last look."""
+
     def time_out(self) -> None:
         """Tell the client that it took too long, and end."""
 
     def drain(self) -> None:
         """End after what is under way."""
+
+    def end(self) -> None:
+        """Close our side, without an answer."""
 
     def abort(self) -> None:
         """End at once."""
@@ -70,6 +83,7 @@ class Connections:
 
     def __init__(self, timeouts: Timeouts, limit: int, say: Callable[[str], None]) -> None:
         self._open: dict[Connection, None] = {}
+        self._timeouts = timeouts
         self._limits = {
             Waiting.HEAD: timeouts.head,
             Waiting.BODY: timeouts.body,
@@ -81,15 +95,26 @@ class Connections:
         self._say = say
         self._told = -_TELL_S
         self._sweep: asyncio.TimerHandle | None = None
+        self._draining = False
 
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def answering(self) -> bool:
+        """Whether a request is under way, or an answer to be read by its client."""
+        return any(c.waits_for in (Waiting.ANSWER, Waiting.READER) or c.unsent for c in self._open)
+
     def enter(self, connection: Connection) -> bool:
         """Take a new connection in; False where there are too many, all with a request under way."""
-        if len(self._open) >= self._limit and not self._make_room():
+        if len(self._open) >= self._limit and not self.make_room(
+            f"{len(self._open)} REST connections are open, as many as may be (--rest_api_max_connections, or what "
+            "'ulimit -n' leaves)"
+        ):
             return False
         self._open[connection] = None
+        if self._draining:
+            connection.drain()
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._look)
         return True
@@ -99,9 +124,15 @@ class Connections:
         self._open.pop(connection, None)
 
     def drain(self) -> None:
-        """Let each end after what is under way."""
+        """Let each end after what is under way, and those that come yet."""
+        self._draining = True
         for connection in list(self._open):
             connection.drain()
+
+    def end_idle(self) -> None:
+        """End those that wait for a request."""
+        for connection in [c for c in self._open if c.waits_for is Waiting.REQUEST]:
+            connection.end()
 
     def abort(self) -> None:
         """End all at once."""
@@ -112,28 +143,38 @@ class Connections:
         self._sweep = None
         now = time.monotonic()
         for connection in list(self._open):
-            limit = self._limits.get(connection.waits_for)
+            connection.note_reading()
+            limit = self._timeouts.read if _is_reading(connection) else self._limits.get(connection.waits_for)
             if limit is not None and now - connection.since > limit:
                 connection.time_out()
         if self._open:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP_S, self._look)
 
-    def _make_room(self) -> bool:
-        """Close the connection that has been silent longest, of those without a request under way."""
-        silent = [c for c in self._open if c.waits_for in (Waiting.REQUEST, Waiting.HEAD, Waiting.BODY, Waiting.END)]
+    def make_room(self, trouble: str) -> bool:
+        """Close the connection that has been silent longest, of those without a request under way.
+
+        Args:
+            trouble: why; told in a line, once in a while.
+
+        Returns:
+            Whether there was one.
+        """
+        silent = [c for c in self._open if c.waits_for in _SILENT and not _is_reading(c)]
         now = time.monotonic()
         if now - self._told >= _TELL_S:
             self._told = now
-            self._say(
-                f"{len(self._open)} REST connections are open, as many as may be (--rest_api_max_connections, or what "
-                f"'ulimit -n' leaves): {'the longest silent ones are closed' if silent else 'more are refused'}."
-            )
+            self._say(f"{trouble}: {'the longest silent ones are closed' if silent else 'more have to wait'}.")
         if not silent:
             return False
         oldest = min(silent, key=lambda connection: connection.since)
         self.leave(oldest)
         oldest.abort()
         return True
+
+
+def _is_reading(connection: Connection) -> bool:
+    """Whether the client has yet to read the end of its answer, before it sends the next request or goes."""
+    return connection.waits_for in (Waiting.REQUEST, Waiting.END) and connection.unsent > 0
 
 
 def limit_by_descriptors() -> int:

@@ -8,6 +8,9 @@ bounds how many there are and how long each may be silent; what a request means 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 import time
 from collections import deque
 from typing import cast
@@ -44,6 +47,7 @@ class HttpProtocol(asyncio.Protocol):
         self._client_is_done = False  # it has closed its side
         self._draining = self._ended = False
         self._counted = 0  # bytes of the body that were progress
+        self._unsent_before = 0  # at the last look
         self.waits_for, self.since = Waiting.REQUEST, time.monotonic()
 
     # asyncio's side
@@ -90,6 +94,20 @@ class HttpProtocol(asyncio.Protocol):
 
     # the table's side
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the client's side has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def note_reading(self) -> None:
+        """Begin the wait for the client anew if it has read something since the last look."""
+        unsent = self.unsent
+        if unsent > 0:
+            unsent += _unsent_in_kernel(self._transport)
+        if unsent != self._unsent_before and self.waits_for in (Waiting.REQUEST, Waiting.READER, Waiting.END):
+            self.since = time.monotonic()
+        self._unsent_before = unsent
+
     def time_out(self) -> None:
         """The client took too long: a half-sent request is answered 408, everything else just ends."""
         if self.waits_for in (Waiting.HEAD, Waiting.BODY):
@@ -100,6 +118,20 @@ class HttpProtocol(asyncio.Protocol):
     def drain(self) -> None:
         """Close behind the next answer; the client may be about to send a request, and is answered."""
         self._draining = True
+
+    def end(self) -> None:
+        """Close our side, and read on for a moment: a close with something unread would reset the connection, and the
+        client might lose the answer."""
+        self._ended = True
+        self._waiting.clear()
+        self._unparsed.clear()
+        self._wait_for(Waiting.END)
+        if self._client_is_done or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -167,7 +199,7 @@ class HttpProtocol(asyncio.Protocol):
         if not self._ended:
             self._note_waiting()
             if self._client_is_done:
-                self._end()
+                self.end()
 
     async def _response_to(self, item: Request | Response) -> Response:
         if isinstance(item, Response):
@@ -191,21 +223,17 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(head)
             self._transport.write(body)
         if not keep_alive:
-            self._end()
+            self.end()
 
-    def _end(self) -> None:
-        """Close our side, and read on for a moment: a close with something unread would reset the connection, and the
-        client might lose the answer."""
-        self._ended = True
-        self._waiting.clear()
-        self._unparsed.clear()
-        self._wait_for(Waiting.END)
-        if self._client_is_done or not self._transport.can_write_eof():
-            self._transport.close()
-        else:
-            self._transport.write_eof()
-            if not self._transport.is_reading():
-                self._transport.resume_reading()
+
+def _unsent_in_kernel(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel keeps as the client has not read them: megabytes, which a slow one reads for minutes."""
+    answer = bytearray(4)
+    try:
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, answer)
+    except OSError:  # not told on this platform
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _error(status: int, text: str) -> Response:

@@ -55,11 +55,10 @@ class RequestParser:
         Returns:
             What is to be fed again, after an offer of another protocol that is passed over.
         """
-        if self.in_head:  # the parser tells of a header when it has all of it, which may be never
-            self._head_bytes += len(piece)
-            if self._head_bytes > MAX_HEADER_BYTES + PIECE:
-                self.refuse(html_page(431))
-                return None
+        if self._untold_bytes > MAX_HEADER_BYTES + PIECE:
+            self.refuse(html_page(431))
+            return None
+        self._untold_bytes += len(piece)
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserInvalidMethodError:
@@ -103,20 +102,21 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """All headers are here; the body follows."""
         self.in_head = False
-        self._head_bytes = 0
+        self._untold_bytes = 0
         length = self._headers.get("content-length", "0")
         self._body_left = int(length) if length.isdecimal() else 0
         if "host" not in self._headers and self._parser.get_http_version() == "1.1":
             self.refuse(html_page(400))
         elif self._body_left > self._max_body_bytes:
             self._refuse_body()
-        elif self._headers.get("expect", "").lower() == "100-continue" and not self.refused:
+        elif self._expects_leave() and not self.refused:
             self._go_on()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         if self.refused:
             return
+        self._untold_bytes = 0
         self.body_bytes += len(body)
         self._body_left -= len(body)
         if self.body_bytes > self._max_body_bytes:
@@ -154,9 +154,15 @@ class RequestParser:
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes | bytearray] = []
-        self._head_bytes = 0  # that came while a head was being read
+        # The parser tells of a header, a trailer or a chunk's extension when it has all of it, which may be never.
+        self._untold_bytes = 0
         self._header_bytes = 0
         self._body_left = 0
+
+    def _expects_leave(self) -> bool:
+        """Whether the client waits before it sends the body; one of HTTP/1.0 would take the leave for its answer."""
+        asked = self._headers.get("expect", "").lower() == "100-continue"
+        return asked and self._parser.get_http_version() != "1.0"
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -177,7 +183,11 @@ class RequestParser:
             self.refuse(html_page(501))
         if self.refused:
             return None
-        headers = {name: value for name, value in self._headers.items() if name not in ("upgrade", "connection")}
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
+        headers = {name: value for name, value in self._headers.items() if name not in ("upgrade", "expect")}
+        tokens = [token.strip() for token in headers.pop("connection", "").split(",")]
+        headers["connection"] = ", ".join(token for token in tokens if token.lower() != "upgrade")
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        version = self._parser.get_http_version().encode()
         self._parser = httptools.HttpRequestParser(self)
-        return memoryview(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self._target, head, bytes(rest)))
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+        return memoryview(b"%b %b HTTP/%b\r\n%b%b" % (method, self._target, version, head, bytes(rest)))
