@@ -119,7 +119,7 @@ def test_answers_read_back(name, row_format, data):
         [alias.encode() for alias in aliases]
     except UnicodeEncodeError:
         return  # a signature's names are protobuf text, which holds no lone surrogates
-    body = json.loads(encode_predictions(outputs, row_format))
+    body = json.loads(b"".join(encode_predictions(outputs, row_format)))
     read = body["predictions" if row_format else "outputs"]
     if len(outputs) == 1:
         read = {aliases[0]: read}
@@ -135,7 +135,7 @@ def test_answers_read_back(name, row_format, data):
 def test_strings_survive_question_and_answer(values):
     array = np.empty(len(values), object)
     array[:] = values
-    read = parse(encode_predictions({"s": array}, True), 99, runs=False)[0]
+    read = parse(b"".join(encode_predictions({"s": array}, True)), 99, runs=False)[0]
     assert read[b"predictions"] == values
 
 

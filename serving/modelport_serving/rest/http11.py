@@ -190,7 +190,7 @@ class HttpProtocol(asyncio.Protocol):
                 response = await self._response_to(item)
                 self._wait_for(Waiting.READER)
                 await self._writable.wait()
-                self._write(request, response)
+                await self._write(request, response)
                 self._parse()
                 if self._waiting:
                     await asyncio.sleep(0)
@@ -209,19 +209,23 @@ class HttpProtocol(asyncio.Protocol):
         except Exception:  # handlers do not raise; a client is answered even if one does
             return Response(500, close=True)
 
-    def _write(self, request: Request | None, response: Response) -> None:
-        """Write an answer, and end the connection if it was the last."""
+    async def _write(self, request: Request | None, response: Response) -> None:
+        """Write an answer, a long one as the client reads it, and end the connection if it was the last."""
         if self._ended:
             return
         keep_alive = request is not None and request.keep_alive and not response.close
         keep_alive &= not (self._draining and not self._waiting)
         head = head_of(response, request, keep_alive)
         body = b"" if request is not None and request.method == "HEAD" else response.body
-        if len(body) <= _JOINED:
+        if isinstance(body, bytes) and len(body) <= _JOINED:
             self._transport.write(head + body)
         else:
             self._transport.write(head)
-            self._transport.write(body)
+            for piece in [body] if isinstance(body, bytes) else body:
+                await self._writable.wait()
+                if self._ended:
+                    return
+                self._transport.write(piece)
         if not keep_alive:
             self.end()
 

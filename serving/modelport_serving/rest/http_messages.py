@@ -12,6 +12,14 @@ from http import HTTPStatus
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 
 
+Body = bytes | list[bytes]  # a long one is kept in pieces: putting a hundred megabytes together takes its time
+
+
+def length_of(body: Body) -> int:
+    """Of a body, in bytes."""
+    return len(body) if isinstance(body, bytes) else sum(map(len, body))
+
+
 @dataclass
 class Request:
     """One request; header names are lower case, the values of a name that came several times are joined by commas."""
@@ -19,7 +27,7 @@ class Request:
     method: str
     target: str  # as it was sent, query and all
     headers: dict[str, str]
-    body: bytes
+    body: Body
     peer: str = ""
     keep_alive: bool = True  # the client wants to send another
     is_1_0: bool = False  # by HTTP/1.0, where a connection that stays open has to be offered and confirmed
@@ -30,7 +38,7 @@ class Response:
     """One answer; length, date and connection headers are added when it is written."""
 
     status: int
-    body: bytes = b""
+    body: Body = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     close: bool = False
@@ -52,7 +60,7 @@ def head_of(response: Response, request: Request | None, keep_alive: bool) -> by
         f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}",
         f"Content-Type: {response.content_type}",
         f"Date: {_date(int(time.time()))}",
-        f"Content-Length: {len(response.body)}",
+        f"Content-Length: {length_of(response.body)}",
         *(f"{name}: {value}" for name, value in response.headers.items()),
     ]
     if not keep_alive:

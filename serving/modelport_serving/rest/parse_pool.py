@@ -25,6 +25,7 @@ from typing import IO
 import numpy as np
 
 from modelport_serving.rest.json import PredictBody
+from modelport_serving.rest.json.content import Content
 from modelport_serving.rest.json.tensor_values import Array
 from modelport_serving.rest.parse_worker import (
     COMMAND,
@@ -83,7 +84,7 @@ class ParsePool:
         self._readers: list[_Reader] = []
         self._losses = 0
 
-    async def read(self, body: bytes, signatures: Mapping[str, Signature], default: str) -> Read | None:
+    async def read(self, body: Content, signatures: Mapping[str, Signature], default: str) -> Read | None:
         """Have a body read, if a reader is free and the body is the usual one.
 
         Args:
@@ -165,7 +166,7 @@ class _Reader:
             self._connection = Connection(os.dup(ours.fileno()))
         loop.add_reader(self._connection.fileno(), self._take)
 
-    async def ask(self, question: Question, body: bytes) -> _Answer | None:
+    async def ask(self, question: Question, body: Content) -> _Answer | None:
         """Have a body read into arrays of our own; None when it cannot be, or not in time."""
         future: asyncio.Future[_Answer | None] = self._loop.create_future()
         self._asked[question.slot] = len(body), future

@@ -23,7 +23,7 @@ from modelport_serving.rest.json.tensor_values import Array
 # folder that the server was started in.
 COMMAND = (sys.executable, "-P", "-c", f"from {__name__} import main; main()")
 SLOTS = 8  # one is read while others are filled and emptied
-LONGEST = 16 * 2**20  # bytes of a body
+LONGEST = 4 * 2**20  # bytes of a body; copying a longer one into the memory would hold up the others
 ROOM = 5 * LONGEST  # for a body and its arrays: a number has two bytes of text at least, and eight as an array
 _PLAIN = "fiub"  # dtypes that their numpy name tells
 MEMORY_BYTES = SLOTS * ROOM  # none of it is taken before it is used

@@ -15,6 +15,7 @@ from modelport.errors import InvalidArgument
 from modelport_serving.inference.data_plane import Columns
 from modelport_serving.inference.off_loop import OffLoop
 from modelport_serving.inference.run import DEFAULT_SIGNATURE
+from modelport_serving.rest.json.content import Content
 from modelport_serving.rest.parse_pool import SHORTEST, ParsePool, Read
 from modelport_serving.servables.servable import Signature
 
@@ -38,7 +39,7 @@ class Bodies:
         self._pool = pool
         self._off_loop = off_loop
 
-    async def parse(self, body: bytes, signatures: Callable[[], Signatures | None]) -> PredictReader:
+    async def parse(self, body: Content, signatures: Callable[[], Signatures | None]) -> PredictReader:
         """Parse a Predict body: what is wrong with its JSON is told before anything else.
 
         Args:
@@ -55,7 +56,7 @@ class Bodies:
         document = await self.document(body)
         return PredictReader(self, body, rest_json.signature_name(document), None, document)
 
-    async def examples(self, body: bytes, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
+    async def examples(self, body: Content, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
         """The signature that a Classify or Regress body names, "" for none, and its serialized examples."""
 
         def read() -> tuple[str, list[bytes]]:
@@ -64,7 +65,7 @@ class Bodies:
 
         return await self._off_loop.run(len(body) > _SHORT, read)
 
-    async def document(self, body: bytes) -> rest_json.Document:
+    async def document(self, body: Content) -> rest_json.Document:
         """The parsed body; see `parse`."""
         if len(body) <= _SHORT:
             return rest_json.parse_document(body, max_depth=self._depth)
@@ -91,7 +92,7 @@ class PredictReader:
     """
 
     def __init__(
-        self, bodies: Bodies, body: bytes, name: str, read: Read | None, document: rest_json.Document | None
+        self, bodies: Bodies, body: Content, name: str, read: Read | None, document: rest_json.Document | None
     ) -> None:
         self.row_format = False
         self._bodies = bodies

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import httptools
 
@@ -11,6 +10,7 @@ from modelport_serving.rest.http_messages import Request, Response, html_page
 
 MAX_HEADER_BYTES = 64 * 1024
 PIECE = 2**14  # bytes that are parsed at a time: some three hundred short requests, in two milliseconds
+_LONG = 2**20  # bytes of a body that is left in pieces
 _KEPT = 4096  # bytes of a body from which on a piece is kept as it came
 
 
@@ -132,12 +132,11 @@ class RequestParser:
         """The request is whole; not where it offers another protocol, behind which the parser looks for no body."""
         if self.refused or self._parser.should_upgrade():
             return
-        whole = len(self._body) == 1 and isinstance(self._body[0], bytes)
         request = Request(
             self._parser.get_method().decode("ascii"),
             self._target.decode("latin-1"),
             self._headers,
-            cast(bytes, self._body[0]) if whole else b"".join(self._body),
+            [bytes(piece) for piece in self._body] if self.body_bytes > _LONG else b"".join(self._body),
             self._peer,
             self._parser.should_keep_alive(),
             self._parser.get_http_version() == "1.0",

@@ -18,8 +18,9 @@ from modelport_serving.batching.scheduler import Overloaded
 from modelport_serving.inference.data_plane import DataPlane
 from modelport_serving.monitoring.metrics import CONTENT_TYPE, Metrics
 from modelport_serving.monitoring.request_log import Call, Calls
-from modelport_serving.rest.bodies import Limits, TooLarge, inflate, is_gzip
-from modelport_serving.rest.http_messages import Request, Response, html_page
+from modelport_serving.rest.bodies import Limits, TooLarge, inflate, is_gzip, joined
+from modelport_serving.rest.http_messages import Request, Response, html_page, length_of
+from modelport_serving.rest.json.content import Content
 from modelport_serving.rest.predict_bodies import Bodies
 
 HTTP_STATUS: dict[Code, int] = {
@@ -112,7 +113,9 @@ class Routes:
         return response
 
     async def _api(self, request: Request, path: str) -> Response:
-        call = Call("", "REST", path, request.peer, request.headers.get("x-request-id", ""), bytes_in=len(request.body))
+        call = Call(
+            "", "REST", path, request.peer, request.headers.get("x-request-id", ""), bytes_in=length_of(request.body)
+        )
         code, text, response = Code.CANCELLED, "", Response(499)
         try:
             self._calls.begin(call, self._limits.timeout_s)
@@ -125,7 +128,7 @@ class Routes:
             code, text = Code.INTERNAL, self._calls.broken(call, error)
             response = Response(500, rest_json.encode_error(text))
         finally:  # also when the client is gone
-            self._calls.end(call, code, text, len(response.body))
+            self._calls.end(call, code, text, length_of(response.body))
         if call.request_id:
             response.headers = {**response.headers, "X-Request-Id": call.request_id}
         response.close |= self._calls.draining
@@ -165,22 +168,27 @@ class Routes:
             return Response(200, self._metadata(spec) if match[4] == "/metadata" else self._status(spec))
         raise InvalidArgument(f"Malformed request: {request.method} {path}")
 
-    async def _content(self, request: Request) -> bytes:
+    async def _content(self, request: Request) -> Content:
+        sent = request.body
+        content = sent if isinstance(sent, bytes) else await self._plane.off_loop.run(True, joined, sent)
         if not is_gzip(request):
-            return request.body
-        large = len(request.body) > _INFLATED_AT_ONCE
-        return await self._plane.off_loop.run(large, inflate, request.body, self._limits)
+            return content
+        return await self._plane.off_loop.run(len(content) > _INFLATED_AT_ONCE, inflate, content, self._limits)
 
-    async def _predict(self, spec: messages.ModelSpec, body: bytes, call: Call) -> Response:
+    async def _predict(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Predict"
         reader = await self._bodies.parse(body, lambda: self._plane.signatures(spec))
         answer = await self._plane.predict_columns(spec, reader.columns, call)
-        text = await self._plane.off_loop.run(
+        pieces = await self._plane.off_loop.run(
             call.is_large, rest_json.encode_predictions, answer.value, reader.row_format
         )
-        return Response(200, text, headers={_VERSION_HEADER: str(answer.servable_id.version)})
+        return Response(
+            200,
+            pieces if call.is_large else b"".join(pieces),
+            headers={_VERSION_HEADER: str(answer.servable_id.version)},
+        )
 
-    async def _classify(self, spec: messages.ModelSpec, body: bytes, call: Call) -> Response:
+    async def _classify(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Classify"
         spec.signature_name, examples = await self._bodies.examples(body, "classify")
         answer = (await self._plane.classify(spec, examples, call)).value
@@ -189,7 +197,7 @@ class Routes:
         )
         return Response(200, text)
 
-    async def _regress(self, spec: messages.ModelSpec, body: bytes, call: Call) -> Response:
+    async def _regress(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Regress"
         spec.signature_name, examples = await self._bodies.examples(body, "regress")
         answer = await self._plane.regress(spec, examples, call)

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelport.errors import InvalidArgument
 from modelport_serving.rest.json import numeric_runs
+from modelport_serving.rest.json.content import Content
 from modelport_serving.rest.json.dump import value_error
 from modelport_serving.rest.json.parser import parse
 
@@ -21,7 +22,7 @@ class Document:
     real server does. Error texts and everything unusual are made from the latter.
     """
 
-    body: bytes
+    body: Content
     max_depth: int
     members: dict[bytes, Any]
     has_runs: bool
@@ -34,7 +35,7 @@ class Document:
         return members
 
 
-def parse_document(body: bytes, *, max_depth: int = MAX_DEPTH, most: int | None = None) -> Document:
+def parse_document(body: Content, *, max_depth: int = MAX_DEPTH, most: int | None = None) -> Document:
     """Parse a request body.
 
     Args:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 INDENT = b"    "
 
-Text = bytes | Sequence[bytes]  # a text, or the pieces of a long one
 Marks = Callable[[int], tuple[bytes, bytes, bytes]]  # level of an array → what opens, separates and closes it
 
 
@@ -28,7 +27,7 @@ def block(depth: int) -> Marks:
     return marks
 
 
-def nested(texts: Iterator[Text], shape: Sequence[int], marks: Marks, out: list[bytes], level: int = 0) -> None:
+def nested(texts: Iterator[bytes], shape: Sequence[int], marks: Marks, out: list[bytes], level: int = 0) -> None:
     """Append the text of nested arrays; empty ones are `[]`.
 
     Args:
@@ -39,11 +38,7 @@ def nested(texts: Iterator[Text], shape: Sequence[int], marks: Marks, out: list[
         level: of the outermost array.
     """
     if not shape:
-        text = next(texts)
-        if isinstance(text, bytes):
-            out.append(text)
-        else:
-            out += text
+        out.append(next(texts))
         return
     if not shape[0]:
         out.append(b"[]")

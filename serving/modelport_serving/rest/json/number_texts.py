@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelport_serving.rest.json.layout import Marks
 from modelport_serving.rest.json.tensor_values import Array
 
 PIECE = 2**15  # numbers that are written at a time, in a millisecond or two: others then have their turn
@@ -28,28 +29,47 @@ _DECADES = np.array([float(f"1e{exponent}") for exponent in range(-14, 6)])
 _NINE_DIGITS = np.array([1e22, *(float(f"1e{exponent}") for exponent in range(22, 2, -1))])
 _FIXED_FROM, _FIXED_BELOW = 1e-5, 1e-4  # orjson writes 0.000012 where the real server has 1.2e-05
 _TIE = 1e-5  # this near to a tie in the ninth digit, a product of doubles does not decide
+_BETWEEN = b"\xff"  # between texts that are taken apart again
+_HOLDERS = bytes(range(0x80, 0xC0))  # stand for the marks of each level, while those of others are replaced
 _WORDS = {b"nan": b"NaN", b"inf": b"Infinity", b"-inf": b"-Infinity"}
 
 
-def row_texts(array: Array, separator: bytes) -> Iterator[list[bytes]]:
-    """The numbers of each innermost row, in pieces: `1.0, 2.5`.
+def write(array: Array, marks: Marks, out: list[bytes], level: int = 0) -> None:
+    """Append the text of an array of numbers, in pieces.
 
     Args:
         array: of one dimension or more, with at least one value; floats of 32 or 64 bits, integers or bools.
-        separator: a comma, and what follows it.
+        marks: how it is laid out.
+        out: takes the pieces.
+        level: of the array's first dimension.
     """
-    rows = array.reshape(-1, array.shape[-1])
-    width = rows.shape[1]
-    step = max(PIECE // width, 1)
-    for at in range(0, len(rows), step):
-        if width > PIECE:
-            pieces = [_rows(rows[at : at + 1, begin : begin + PIECE])[0] for begin in range(0, width, PIECE)]
-            yield [text.replace(b",", separator) + separator for text in pieces[:-1]] + [
-                pieces[-1].replace(b",", separator)
-            ]
-        else:
-            for text in _rows(rows[at : at + step]):
-                yield [text.replace(b",", separator)]
+    opening, separator, closing = marks(level)
+    out.append(opening)
+    if array[0].size > PIECE:
+        for index, element in enumerate(array):
+            if index:
+                out.append(separator)
+            write(element, marks, out, level + 1)
+    else:
+        step = PIECE // array[0].size
+        for at in range(0, len(array), step):
+            if at:
+                out.append(separator)
+            out.append(_elements(array[at : at + step], marks, level, separator))
+    out.append(closing)
+
+
+def rows(array: Array, marks: Marks) -> Iterator[bytes]:
+    """The text of each element of an array's first dimension."""
+    if array[0].size > PIECE:
+        for element in array:
+            out: list[bytes] = []
+            write(element, marks, out)
+            yield b"".join(out)
+        return
+    step = PIECE // array[0].size
+    for at in range(0, len(array), step):
+        yield from _elements(array[at : at + step], marks, -1, _BETWEEN).split(_BETWEEN)
 
 
 def float_texts(values: Sequence[float]) -> list[bytes]:
@@ -62,15 +82,42 @@ def double_texts(values: Sequence[float]) -> list[bytes]:
     return _texts(values, "d", b"%.17g")
 
 
-def _rows(rows: Array) -> list[bytes]:
-    """The texts of some rows of numbers, shape (n, width), of some ten thousand numbers in all at most."""
-    if rows.dtype == np.float64 or (rows.dtype == np.float32 and rows.size <= _SMALL):
-        write = double_texts if rows.dtype == np.float64 else float_texts
-        texts, width = write(rows.reshape(-1).tolist()), rows.shape[1]
-        return [b",".join(texts[at : at + width]) for at in range(0, len(texts), width)]
-    if rows.dtype == np.float32:
-        return _many_floats(rows)[2:-2].split(b"],[")
-    return orjson.dumps(np.ascontiguousarray(rows), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+def _elements(piece: Array, marks: Marks, level: int, between: bytes) -> bytes:
+    """The elements of the first dimension of some ten thousand numbers at most.
+
+    Args:
+        piece: the numbers.
+        marks: how they are laid out.
+        level: of the first dimension.
+        between: what stands between its elements.
+    """
+    inner = piece.ndim - 1
+    opening = b"".join(marks(level + axis)[0] for axis in range(1, inner + 1))
+    closing = b"".join(marks(level + axis)[2] for axis in range(inner, 0, -1))
+    if piece.dtype == np.float64 or (piece.dtype == np.float32 and piece.size <= _SMALL):
+        texts = (double_texts if piece.dtype == np.float64 else float_texts)(piece.reshape(-1).tolist())
+        for axis in range(inner, 0, -1):
+            begin, separator, end = marks(level + axis)
+            size = piece.shape[axis]
+            texts = [begin + separator.join(texts[i : i + size]) + end for i in range(0, len(texts), size)]
+        return between.join(texts)
+    text = _many(piece)[1 + inner : -1 - inner]
+    for axis in range(inner):  # from the outermost: most brackets first
+        text = text.replace(b"]" * (inner - axis) + b"," + b"[" * (inner - axis), _HOLDERS[axis : axis + 1])
+    text = text.replace(b",", marks(level + inner)[1] if inner else between)
+    for axis in range(inner):
+        ends = b"".join(marks(level + a)[2] for a in range(inner, axis, -1))
+        begins = b"".join(marks(level + a)[0] for a in range(axis + 1, inner + 1))
+        separator = marks(level + axis)[1] if axis else between
+        text = text.replace(_HOLDERS[axis : axis + 1], ends + separator + begins)
+    return opening + text + closing
+
+
+def _many(piece: Array) -> bytes:
+    """Nested arrays of numbers, without spaces."""
+    if piece.dtype == np.float32:
+        return _many_floats(piece)
+    return orjson.dumps(np.ascontiguousarray(piece), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _texts(values: Sequence[float], kind: str, long: bytes) -> list[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from math import inf, isinf, nan
 
+from modelport_serving.rest.json.content import Content, has
 from modelport_serving.rest.json.parse_errors import (
     INVALID_VALUE,
     MISSING_EXPONENT,
@@ -25,7 +26,7 @@ _INT64_MAGNITUDE = 2**63
 _UINT64_DIGITS = 20
 
 
-def read_number(body: bytes, start: int) -> tuple[int | float, int]:
+def read_number(body: Content, start: int) -> tuple[int | float, int]:
     """Read the number that begins at `start`; NaN, Inf and Infinity count, with or without a minus.
 
     Returns:
@@ -56,16 +57,16 @@ def read_number(body: bytes, start: int) -> tuple[int | float, int]:
     return number, end
 
 
-def _read_non_finite(body: bytes, start: int) -> tuple[float, int]:
+def _read_non_finite(body: Content, start: int) -> tuple[float, int]:
     minus = body[start : start + 1] == b"-"
     first = start + minus
     if body[first : first + 1] == b"N":
-        if not body.startswith(b"NaN", first):
+        if not has(body, b"NaN", first):
             raise literal_error(body, first, b"NaN")
         return nan, first + 3
     if body[first : first + 1] != b"I":
         raise parse_error(INVALID_VALUE, first)
     literal = b"Infinity" if body[first + 3 : first + 4] == b"i" else b"Inf"
-    if not body.startswith(literal, first):
+    if not has(body, literal, first):
         raise literal_error(body, first, literal)
     return (-inf if minus else inf), first + len(literal)

@@ -21,6 +21,7 @@ import orjson
 import simdjson
 
 from modelport import dtypes
+from modelport_serving.rest.json.content import Content
 from modelport_serving.rest.json.tensor_values import INTEGER_RANGES, MAX_RANK, Array, narrowed
 
 # An array that `array_of` gives was nested no deeper than this: its rank, and the three levels that may be around it.
@@ -46,7 +47,7 @@ class Run:
     values: list[Any] | Array  # nested lists of ints and floats, or an array of int64, uint64 or float64
 
 
-def take(body: bytes, start: int) -> Run | None:
+def take(body: Content, start: int) -> Run | None:
     """The run that is a member's value and begins with the bracket at `start`; None when that array is no run.
 
     The value of a member ends before the next quotation mark or closing brace, so successive calls look at each byte
@@ -121,7 +122,7 @@ def _long(text: bytes) -> Array:
     return flat.reshape(shape or _shape(text.translate(None, _ALL_BUT_MARKS)))
 
 
-def _very_long(body: bytes, start: int, end: int) -> Array:
+def _very_long(body: Content, start: int, end: int) -> Array:
     """The same in pieces, cut at commas: first the numbers, without looking at brackets, then the shape of these.
 
     A bracket becomes a space: what it kept apart, stays apart, and two numbers without a comma are refused.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelport.errors import InvalidArgument
+from modelport_serving.rest.json.content import Content
 
 EMPTY = "The document is empty."
 INVALID_VALUE = "Invalid value."
@@ -24,7 +25,7 @@ def parse_error(text: str, offset: int) -> InvalidArgument:
     return InvalidArgument(f"JSON Parse error: {text} at offset: {offset}")
 
 
-def literal_error(body: bytes, start: int, literal: bytes) -> InvalidArgument:
+def literal_error(body: Content, start: int, literal: bytes) -> InvalidArgument:
     """The error of a misspelt literal: it points at the first byte that differs."""
     matched = 0
     while matched < len(literal) and body[start + matched : start + matched + 1] == literal[matched : matched + 1]:

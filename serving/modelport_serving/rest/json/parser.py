@@ -18,6 +18,7 @@ from typing import Any
 
 from modelport.errors import InvalidArgument
 from modelport_serving.rest.json import numeric_runs
+from modelport_serving.rest.json.content import Content, has
 from modelport_serving.rest.json.numerals import read_number
 from modelport_serving.rest.json.parse_errors import (
     BAD_ESCAPE,
@@ -53,7 +54,7 @@ class Impatient(Exception):
     """The text has more values than the caller wants to wait for."""
 
 
-def parse(body: bytes, max_depth: int, *, runs: bool, most: int | None = None) -> tuple[Any, bool]:
+def parse(body: Content, max_depth: int, *, runs: bool, most: int | None = None) -> tuple[Any, bool]:
     """Read the first JSON value of a body.
 
     Args:
@@ -111,7 +112,7 @@ def parse(body: bytes, max_depth: int, *, runs: bool, most: int | None = None) -
                     continue
         elif first in _LITERALS:
             literal, value = _LITERALS[first]
-            if not body.startswith(literal, position):
+            if not has(body, literal, position):
                 raise literal_error(body, position, literal)
             position += len(literal)
         elif first in _NO_VALUE:
@@ -141,11 +142,11 @@ def parse(body: bytes, max_depth: int, *, runs: bool, most: int | None = None) -
             return value, any_run
 
 
-def _end(skip: Any, body: bytes, position: int) -> int:
+def _end(skip: Any, body: Content, position: int) -> int:
     return skip(body, position).end()
 
 
-def _behind_mark(body: bytes) -> int:
+def _behind_mark(body: Content) -> int:
     """The offset behind a byte order mark; each of its bytes is skipped if it is there, as RapidJSON does."""
     position = 0
     for byte in (0xEF, 0xBB, 0xBF):
@@ -153,7 +154,7 @@ def _behind_mark(body: bytes) -> int:
     return position
 
 
-def _name(body: bytes, position: int) -> tuple[bytes, int]:
+def _name(body: Content, position: int) -> tuple[bytes, int]:
     """Read a member's name and its colon; returns the name and where the value begins."""
     if body[position : position + 1] != b'"':
         raise parse_error(MISSING_NAME, position)
@@ -164,7 +165,7 @@ def _name(body: bytes, position: int) -> tuple[bytes, int]:
     return name, _end(_SPACE.match, body, position + 1)
 
 
-def _string(body: bytes, start: int) -> tuple[bytes, int]:
+def _string(body: Content, start: int) -> tuple[bytes, int]:
     """Read the string whose quotation mark is at `start`; returns its bytes and the offset behind it."""
     plain = _PLAIN_STRING.match(body, start)
     if plain is not None:
@@ -192,7 +193,7 @@ def _string(body: bytes, start: int) -> tuple[bytes, int]:
         parts.append(character)
 
 
-def _unicode_escape(body: bytes, start: int) -> tuple[bytes, int]:
+def _unicode_escape(body: Content, start: int) -> tuple[bytes, int]:
     """Read `\\uXXXX`, or two of them that make a pair; a low surrogate alone passes, a high one does not."""
     digits = _HEX.match(body, start + 2)
     if digits is None:

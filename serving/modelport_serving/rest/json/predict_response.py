@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from modelport import dtypes
 from modelport.errors import InvalidArgument
-from modelport_serving.rest.json.layout import INDENT, Marks, Text, block, enclosed, inline, nested
-from modelport_serving.rest.json.number_texts import row_texts
+from modelport_serving.rest.json import number_texts
+from modelport_serving.rest.json.layout import INDENT, Marks, block, enclosed, inline, nested
 from modelport_serving.rest.json.strings import encode_base64, quoted
 from modelport_serving.rest.json.tensor_values import INTEGER_RANGES, Array
 
@@ -19,8 +19,8 @@ _NUMBERS = frozenset(("float", "double", "bool", *INTEGER_RANGES))
 _BASE64_SUFFIX = "_bytes"
 
 
-def encode_predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
-    """Write the body of an answer.
+def encode_predictions(outputs: Mapping[str, Array], row_format: bool) -> list[bytes]:
+    """Write the body of an answer, in pieces: a long one is not put together before it is sent.
 
     Args:
         outputs: array by alias; strings as object arrays of bytes.
@@ -43,7 +43,7 @@ def encode_predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
         _write(alias, array, 1, inline, out)
         out[-1] = b"\n" + INDENT + b"]"
     out.append(b"\n}")
-    return b"".join(out)
+    return out
 
 
 def _batch_size(outputs: Mapping[str, Array]) -> int:
@@ -68,17 +68,15 @@ def _named_rows(outputs: Mapping[str, Array], out: list[bytes]) -> None:
 
 def _members(alias: str, array: Array) -> Iterator[bytes]:
     """An output's name and value, for each row."""
-    name, inner = quoted(alias.encode()) + b": ", array.shape[1:]
-    texts: Iterator[Text]
-    if array.dtype == object or not array.size:
-        texts, shape = iter(_leaves(alias, array, 2)), inner
-    elif inner:
-        texts, shape = _rows(array, b", "), (*inner[:-1], 1)
-    else:
-        texts, shape = iter(b"".join(next(_rows(array, b","))).split(b",")), ()
+    name = quoted(alias.encode()) + b": "
+    if _is_of_numbers(array):
+        for text in number_texts.rows(array, inline):
+            yield name + text
+        return
+    texts = iter(_leaves(alias, array, 2))
     for _ in range(len(array)):
         value: list[bytes] = [name]
-        nested(texts, shape, inline, value)
+        nested(texts, array.shape[1:], inline, value)
         yield b"".join(value)
 
 
@@ -96,19 +94,26 @@ def _columns(outputs: Mapping[str, Array], out: list[bytes]) -> None:
 
 def _write(alias: str, array: Array, depth: int, marks: Marks, out: list[bytes]) -> None:
     """An array, inside `depth` arrays and objects."""
-    if array.dtype == object or not array.size:
+    if not _is_of_numbers(array):
         nested(iter(_leaves(alias, array, depth)), array.shape, marks, out)
-    elif not array.ndim:
-        out += next(_rows(array.reshape(1), b""))
-    else:  # the marks of the innermost arrays stand around each row of numbers
-        nested(_rows(array, marks(array.ndim - 1)[1]), (*array.shape[:-1], 1), marks, out)
+    elif array.ndim:
+        number_texts.write(array, marks, out)
+    else:
+        out += number_texts.rows(array.reshape(1), inline)
 
 
-def _rows(array: Array, separator: bytes) -> Iterator[list[bytes]]:
+def _is_of_numbers(array: Array) -> bool:
+    """Whether there are numbers to write; otherwise strings, or nothing.
+
+    Raises:
+        InvalidArgument: a dtype that JSON cannot carry.
+    """
+    if array.dtype == object or not array.size:
+        return False
     name = dtypes.of_array(array).name
     if name not in _NUMBERS:
         raise InvalidArgument(f"Failed to write JSON value for tensor type: {name}")
-    return row_texts(array, separator)
+    return True
 
 
 def _leaves(alias: str, array: Array, depth: int) -> list[bytes]:
