@@ -15,6 +15,9 @@ from modelport.wire import messages
 
 _MORE = 0x80
 _LOW = 0x7F
+# What is read and written at a time, in some milliseconds: protobuf's parser holds the interpreter meanwhile.
+_PIECE = 2**20  # bytes
+_VALUES = 2**16
 
 
 def decode(packed: bytes) -> NDArray[np.int64]:
@@ -32,6 +35,20 @@ def decode(packed: bytes) -> NDArray[np.int64]:
     Raises:
         InvalidArgument: the run ends inside a varint, or one is longer than ten bytes.
     """
+    if len(packed) <= 2 * _PIECE:
+        return _decode(packed)
+    pieces = []
+    begin = 0
+    while begin < len(packed):
+        end = begin + _PIECE
+        while end < len(packed) and packed[end - 1] >= _MORE:
+            end += 1
+        pieces.append(_decode(packed[begin:end]))
+        begin = end
+    return np.concatenate(pieces)
+
+
+def _decode(packed: bytes) -> NDArray[np.int64]:
     raw = np.frombuffer(packed, np.uint8)
     if not raw.size or raw.max() < _MORE:
         return raw.astype(np.int64)
@@ -47,6 +64,8 @@ def decode(packed: bytes) -> NDArray[np.int64]:
 
 def encode(values: NDArray[np.generic]) -> bytes:
     """Write integers or booleans of any width (shape (n,)) as a run of varints."""
+    if values.size > 2 * _VALUES:
+        return b"".join([encode(values[at : at + _VALUES]) for at in range(0, values.size, _VALUES)])
     if not values.size:
         return b""
     wide = values.astype(np.uint64) if values.dtype.kind == "u" else values.astype(np.int64).view(np.uint64)

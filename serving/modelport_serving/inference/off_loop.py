@@ -7,7 +7,10 @@ milliseconds each, between which the event loop gets its turn. The code that rea
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -30,12 +33,28 @@ class OffLoop:
 
     def __init__(self) -> None:
         self._executor = DaemonExecutor(_THREADS, "large")
+        self._lock = threading.Lock()
+        self._running = 0
 
     async def run(self, large: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns: at once where it is small, else on a thread."""
         if not large:
             return function(*args, **kwargs)
-        return await asyncio.wrap_future(self._executor.submit(function, *args, **kwargs))
+        call = partial(function, *args, **kwargs)
+        return await asyncio.wrap_future(self._executor.submit(self._without_collector, call))
+
+    def _without_collector(self, call: Callable[[], T]) -> T:
+        """Run it while Python's garbage collector pauses: with millions of values, each look of it takes seconds."""
+        with self._lock:
+            self._running += 1
+            gc.disable()
+        try:
+            return call()
+        finally:
+            with self._lock:
+                self._running -= 1
+                if not self._running:
+                    gc.enable()
 
     def stop(self) -> None:
         """Let the threads end."""

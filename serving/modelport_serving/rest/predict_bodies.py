@@ -39,12 +39,15 @@ class Bodies:
         self._pool = pool
         self._off_loop = off_loop
 
-    async def parse(self, body: Content, signatures: Callable[[], Signatures | None]) -> PredictReader:
+    async def parse(
+        self, body: Content, signatures: Callable[[], Signatures | None], deadline: float | None
+    ) -> PredictReader:
         """Parse a Predict body: what is wrong with its JSON is told before anything else.
 
         Args:
             body: the text.
             signatures: gives those of the version that will probably answer; None where there is none.
+            deadline: on the monotonic clock; None for none.
 
         Raises:
             InvalidArgument: no JSON, no object, nested too deep, or a signature name that is no string.
@@ -52,20 +55,22 @@ class Bodies:
         if len(body) >= SHORTEST and (known := signatures()) is not None:
             read = await self._pool.read(body, known, DEFAULT_SIGNATURE)
             if read is not None:
-                return PredictReader(self, body, read.signature, read, None)
-        document = await self.document(body)
-        return PredictReader(self, body, rest_json.signature_name(document), None, document)
+                return PredictReader(self, body, deadline, read.signature, read, None)
+        document = await self.document(body, deadline)
+        return PredictReader(self, body, deadline, rest_json.signature_name(document), None, document)
 
-    async def examples(self, body: Content, method: Literal["classify", "regress"]) -> tuple[str, list[bytes]]:
+    async def examples(
+        self, body: Content, method: Literal["classify", "regress"], deadline: float | None
+    ) -> tuple[str, list[bytes]]:
         """The signature that a Classify or Regress body names, "" for none, and its serialized examples."""
 
         def read() -> tuple[str, list[bytes]]:
-            document = rest_json.parse_document(body, max_depth=self._depth)
+            document = rest_json.parse_document(body, max_depth=self._depth, deadline=deadline)
             return rest_json.signature_name(document), rest_json.decode_examples(document, method)
 
         return await self._off_loop.run(len(body) > _SHORT, read)
 
-    async def document(self, body: Content) -> rest_json.Document:
+    async def document(self, body: Content, deadline: float | None) -> rest_json.Document:
         """The parsed body; see `parse`."""
         if len(body) <= _SHORT:
             return rest_json.parse_document(body, max_depth=self._depth)
@@ -74,7 +79,7 @@ class Bodies:
                 return rest_json.parse_document(body, max_depth=self._depth, most=_FEW)
             except rest_json.Impatient:
                 pass
-        return await self._off_loop.run(True, rest_json.parse_document, body, max_depth=self._depth)
+        return await self._off_loop.run(True, rest_json.parse_document, body, max_depth=self._depth, deadline=deadline)
 
     async def decode(self, document: rest_json.Document, name: str, dtypes: Mapping[str, int]) -> rest_json.PredictBody:
         """The arrays of a document for a signature; `name` is for error texts."""
@@ -92,11 +97,18 @@ class PredictReader:
     """
 
     def __init__(
-        self, bodies: Bodies, body: Content, name: str, read: Read | None, document: rest_json.Document | None
+        self,
+        bodies: Bodies,
+        body: Content,
+        deadline: float | None,
+        name: str,
+        read: Read | None,
+        document: rest_json.Document | None,
     ) -> None:
         self.row_format = False
         self._bodies = bodies
         self._body = body
+        self._deadline = deadline
         self._name = name
         self._read = read
         self._document = document
@@ -115,7 +127,7 @@ class PredictReader:
         if self._read is not None and self._read.dtypes == dtypes:
             found = self._read.body
         else:  # also where another version has come meanwhile
-            document = self._document or await self._bodies.document(self._body)
+            document = self._document or await self._bodies.document(self._body, self._deadline)
             found = await self._bodies.decode(document, self._name or "DEFAULT", dtypes)
         self.row_format = found.row_format
         return signature, found.inputs

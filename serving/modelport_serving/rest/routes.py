@@ -177,7 +177,7 @@ class Routes:
 
     async def _predict(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Predict"
-        reader = await self._bodies.parse(body, lambda: self._plane.signatures(spec))
+        reader = await self._bodies.parse(body, lambda: self._plane.signatures(spec), call.deadline)
         answer = await self._plane.predict_columns(spec, reader.columns, call)
         pieces = await self._plane.off_loop.run(
             call.is_large, rest_json.encode_predictions, answer.value, reader.row_format
@@ -190,7 +190,7 @@ class Routes:
 
     async def _classify(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Classify"
-        spec.signature_name, examples = await self._bodies.examples(body, "classify")
+        spec.signature_name, examples = await self._bodies.examples(body, "classify", call.deadline)
         answer = (await self._plane.classify(spec, examples, call)).value
         text = await self._plane.off_loop.run(
             call.is_large, rest_json.encode_classifications, answer.classes, answer.scores
@@ -199,7 +199,7 @@ class Routes:
 
     async def _regress(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Regress"
-        spec.signature_name, examples = await self._bodies.examples(body, "regress")
+        spec.signature_name, examples = await self._bodies.examples(body, "regress", call.deadline)
         answer = await self._plane.regress(spec, examples, call)
         return Response(200, await self._plane.off_loop.run(call.is_large, rest_json.encode_regressions, answer.value))
 

@@ -24,6 +24,7 @@ class Document:
 
     body: Content
     max_depth: int
+    deadline: float | None
     members: dict[bytes, Any]
     has_runs: bool
 
@@ -31,29 +32,33 @@ class Document:
         """The members without runs."""
         if not self.has_runs:
             return self.members
-        members: dict[bytes, Any] = parse(self.body, self.max_depth, runs=False)[0]
+        members: dict[bytes, Any] = parse(self.body, self.max_depth, runs=False, deadline=self.deadline)[0]
         return members
 
 
-def parse_document(body: Content, *, max_depth: int = MAX_DEPTH, most: int | None = None) -> Document:
+def parse_document(
+    body: Content, *, max_depth: int = MAX_DEPTH, most: int | None = None, deadline: float | None = None
+) -> Document:
     """Parse a request body.
 
     Args:
         body: the text.
         max_depth: arrays and objects that may be inside one another.
         most: values that may be read one at a time; None for any number.
+        deadline: on the monotonic clock; None for none.
 
     Raises:
         InvalidArgument: no JSON, no object at the top level, or more than `max_depth` arrays and objects inside one
             another.
         Impatient: more than `most` values.
+        DeadlineExceeded: it could not be read in time.
     """
     if not body:
         raise InvalidArgument("JSON Parse error: The document is empty")
-    value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST, most=most)
+    value, has_runs = parse(body, max_depth, runs=max_depth >= numeric_runs.DEEPEST, most=most, deadline=deadline)
     if not isinstance(value, dict):
         raise value_error(parse(body, max_depth, runs=False)[0] if has_runs else value, "Is not object")
-    return Document(body, max_depth, value, has_runs)
+    return Document(body, max_depth, deadline, value, has_runs)
 
 
 def signature_name(document: Document) -> str:

@@ -14,9 +14,10 @@ follows; strings are bytes whose encoding is not looked at; of equal names the f
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
-from modelport.errors import InvalidArgument
+from modelport.errors import DeadlineExceeded, InvalidArgument
 from modelport_serving.rest.json import numeric_runs
 from modelport_serving.rest.json.content import Content, has
 from modelport_serving.rest.json.numerals import read_number
@@ -35,6 +36,7 @@ from modelport_serving.rest.json.parse_errors import (
     parse_error,
 )
 
+_GLANCE = 2**14  # values between two looks at the clock: some ten milliseconds
 _SHORT_STRING = 2**16  # bytes of a string without escapes that is read at once
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _PLAIN_STRING = re.compile(rb'"([^"\\\x00-\x1f]{0,%d})"' % _SHORT_STRING)
@@ -54,13 +56,16 @@ class Impatient(Exception):
     """The text has more values than the caller wants to wait for."""
 
 
-def parse(body: Content, max_depth: int, *, runs: bool, most: int | None = None) -> tuple[Any, bool]:
+def parse(
+    body: Content, max_depth: int, *, runs: bool, most: int | None = None, deadline: float | None = None
+) -> tuple[Any, bool]:
     """Read the first JSON value of a body.
 
     Args:
         body: JSON text, perhaps behind a UTF-8 byte order mark.
         max_depth: how many arrays and objects may be open at once.
         most: values that may be read one at a time; None for any number.
+        deadline: on the monotonic clock; None for none.
         runs: leave arrays of numbers in bulk, as `numeric_runs.Run`, where a member's value is one.
 
     Returns:
@@ -69,8 +74,9 @@ def parse(body: Content, max_depth: int, *, runs: bool, most: int | None = None)
     Raises:
         InvalidArgument: the text is no JSON, or nested too deep.
         Impatient: there are more than `most` values.
+        DeadlineExceeded: the text could not be read in time.
     """
-    left = len(body) + 1 if most is None else most  # no text has more values than bytes
+    left = _GLANCE if most is None else most
     skip = _SPACE.match
     position = _end(skip, body, _behind_mark(body))
     outer: list[tuple[Any, bytes]] = []
@@ -81,7 +87,11 @@ def parse(body: Content, max_depth: int, *, runs: bool, most: int | None = None)
     while True:
         left -= 1
         if left < 0:
-            raise Impatient
+            if most is not None:
+                raise Impatient
+            if deadline is not None and time.monotonic() > deadline:
+                raise DeadlineExceeded("Timed out while the request was being read")
+            left = _GLANCE
         first = body[position : position + 1]
         value: Any
         if first == b'"':

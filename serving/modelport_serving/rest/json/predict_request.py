@@ -13,6 +13,7 @@ from typing import Any
 
 from modelport import dtypes
 from modelport.errors import InvalidArgument, ModelportError
+from modelport_serving.rest.json.discarding import discard
 from modelport_serving.rest.json.document import Document
 from modelport_serving.rest.json.dump import dump, value_error
 from modelport_serving.rest.json.numeric_runs import Run, array_of
@@ -20,6 +21,7 @@ from modelport_serving.rest.json.strings import is_base64_object
 from modelport_serving.rest.json.tensor_values import Array, flatten, shape_of, shape_text, tensor, to_array
 
 _ROWS, _COLUMNS = b"instances", b"inputs"
+_LONG = 2**20  # bytes of a body whose values are freed a few at a time
 _USED = {_ROWS, _COLUMNS, b"signature_name"}
 
 
@@ -40,7 +42,8 @@ def decode_predict(document: Document, signature: str, inputs: Mapping[str, int]
         inputs: alias → TensorFlow DataType number.
 
     Returns:
-        An array for each alias; strings as object arrays of bytes. In row format the first dimension is the row.
+        An array for each alias; strings as object arrays of bytes. In row format the first dimension is the row. The
+        document is used up.
 
     Raises:
         InvalidArgument: the body does not fit the signature.
@@ -52,6 +55,14 @@ def decode_predict(document: Document, signature: str, inputs: Mapping[str, int]
     if body is not None:
         return body
     members = document.plain()
+    try:
+        return _decode(members, inputs)
+    finally:
+        if len(document.body) > _LONG:
+            discard(members)
+
+
+def _decode(members: dict[bytes, Any], inputs: Mapping[str, int]) -> PredictBody:
     if _ROWS in members and _COLUMNS in members:
         raise value_error(
             members, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
