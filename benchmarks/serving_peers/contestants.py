@@ -18,7 +18,7 @@ OURS = "modelport"
 BEFORE = "before"
 _SERVICES = Path(__file__).parent / "services"
 _TENSORFLOW = "tensorflow-cpu"
-_OFFICIAL_THREADS = 128  # with fewer than twice the callers the official server refuses calls
+_OFFICIAL_THREADS = 128  # with its default it refuses calls of 64 callers
 
 
 @dataclass(frozen=True)
