@@ -34,7 +34,7 @@ class OffLoop:
     def __init__(self) -> None:
         self._executor = DaemonExecutor(_THREADS, "large")
         self._lock = threading.Lock()
-        self._running = 0
+        self._pauses = 0
 
     async def run(self, large: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns: at once where it is small, else on a thread."""
@@ -44,17 +44,24 @@ class OffLoop:
         return await asyncio.wrap_future(self._executor.submit(self._without_collector, call))
 
     def _without_collector(self, call: Callable[[], T]) -> T:
-        """Run it while Python's garbage collector pauses: with millions of values, each look of it takes seconds."""
-        with self._lock:
-            self._running += 1
-            gc.disable()
+        self.pause_collector()
         try:
             return call()
         finally:
-            with self._lock:
-                self._running -= 1
-                if not self._running:
-                    gc.enable()
+            self.resume_collector()
+
+    def pause_collector(self) -> None:
+        """Let Python's garbage collector pause: with millions of values about, each look of it takes seconds."""
+        with self._lock:
+            self._pauses += 1
+            gc.disable()
+
+    def resume_collector(self) -> None:
+        """End a pause; the collector goes on when none is left."""
+        with self._lock:
+            self._pauses -= 1
+            if not self._pauses:
+                gc.enable()
 
     def stop(self) -> None:
         """Let the threads end."""

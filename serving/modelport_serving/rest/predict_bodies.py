@@ -37,7 +37,7 @@ class Bodies:
     def __init__(self, max_depth: int, pool: ParsePool, off_loop: OffLoop) -> None:
         self._depth = max_depth
         self._pool = pool
-        self._off_loop = off_loop
+        self.off_loop = off_loop
 
     async def parse(
         self, body: Content, signatures: Callable[[], Signatures | None], deadline: float | None
@@ -68,7 +68,7 @@ class Bodies:
             document = rest_json.parse_document(body, max_depth=self._depth, deadline=deadline)
             return rest_json.signature_name(document), rest_json.decode_examples(document, method)
 
-        return await self._off_loop.run(len(body) > _SHORT, read)
+        return await self.off_loop.run(len(body) > _SHORT, read)
 
     async def document(self, body: Content, deadline: float | None) -> rest_json.Document:
         """The parsed body; see `parse`."""
@@ -79,14 +79,14 @@ class Bodies:
                 return rest_json.parse_document(body, max_depth=self._depth, most=_FEW)
             except rest_json.Impatient:
                 pass
-        return await self._off_loop.run(True, rest_json.parse_document, body, max_depth=self._depth, deadline=deadline)
+        return await self.off_loop.run(True, rest_json.parse_document, body, max_depth=self._depth, deadline=deadline)
 
     async def decode(self, document: rest_json.Document, name: str, dtypes: Mapping[str, int]) -> rest_json.PredictBody:
         """The arrays of a document for a signature; `name` is for error texts."""
         usual = rest_json.decode_usual(document, dtypes) if len(document.body) < SHORTEST else None
         if usual is not None:
             return usual
-        return await self._off_loop.run(len(document.body) > _SHORT, rest_json.decode_predict, document, name, dtypes)
+        return await self.off_loop.run(len(document.body) > _SHORT, rest_json.decode_predict, document, name, dtypes)
 
 
 class PredictReader:
@@ -107,11 +107,19 @@ class PredictReader:
     ) -> None:
         self.row_format = False
         self._bodies = bodies
+        self._is_large = document is not None and len(body) > SHORTEST
+        if self._is_large:
+            bodies.off_loop.pause_collector()
         self._body = body
         self._deadline = deadline
         self._name = name
         self._read = read
         self._document = document
+
+    def close(self) -> None:
+        """Let the garbage collector go on; to be called once, when the body is read or cannot be."""
+        if self._is_large:
+            self._bodies.off_loop.resume_collector()
 
     async def columns(self, signatures: Signatures) -> Columns:
         """The signature that is meant, and an array for each of its inputs.

@@ -169,16 +169,19 @@ class Routes:
         raise InvalidArgument(f"Malformed request: {request.method} {path}")
 
     async def _content(self, request: Request) -> Content:
-        sent = request.body
+        sent, zipped = request.body, is_gzip(request)
         content = sent if isinstance(sent, bytes) else await self._plane.off_loop.run(True, joined, sent)
-        if not is_gzip(request):
+        if not zipped:
             return content
         return await self._plane.off_loop.run(len(content) > _INFLATED_AT_ONCE, inflate, content, self._limits)
 
     async def _predict(self, spec: messages.ModelSpec, body: Content, call: Call) -> Response:
         call.rpc = "Predict"
         reader = await self._bodies.parse(body, lambda: self._plane.signatures(spec), call.deadline)
-        answer = await self._plane.predict_columns(spec, reader.columns, call)
+        try:
+            answer = await self._plane.predict_columns(spec, reader.columns, call)
+        finally:
+            reader.close()
         pieces = await self._plane.off_loop.run(
             call.is_large, rest_json.encode_predictions, answer.value, reader.row_format
         )
