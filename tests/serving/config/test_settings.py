@@ -66,7 +66,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path, content, error):
     path = tmp_path / "models.config"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(error, match="models.config"):
+    with pytest.raises(error, match=r"models\.config"):
         settle(Options(model_config_file=str(path), port=AUTO))
 
 
