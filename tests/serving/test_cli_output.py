@@ -52,6 +52,7 @@ def test_an_output_that_takes_nothing_stops_no_server(serve, base, before):
     assert "Traceback" not in process.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_pipe_that_nobody_reads_stops_no_server(serve, base, stream):
     """It is full before the first line; a write into it would wait for ever."""

@@ -54,6 +54,7 @@ class Spinning:
         return self.outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)])
 def test_a_signal_drains(serve, slow, numbers):
     """The requests under way are answered, new ones are refused, the exit code is 0; SIGTERM twice is SIGTERM."""
