@@ -9,8 +9,12 @@ FUZZ_SECONDS ?= 600
 # What `make test-docker` runs.
 DOCKER_TESTS ?= tests/docker
 
+# What `make test-fast` leaves out, beside what is marked slow.
+SLOW_FOLDERS := tests/docker tests/training tests/export tests/system tests/deploy tests/monitoring \
+  tests/clients_elsewhere tests/conformance
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-docker check bench format fuzz protos lock clean
+.PHONY: help setup demo test test-fast test-docker check bench format fuzz protos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +34,9 @@ demo: setup ## train, export, prove, publish, serve, predict, swap under load
 
 test: setup ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
+
+test-fast: setup ## the tests of a minute and a half: nothing that trains, exports, or takes seconds by its nature
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(SLOW_FOLDERS:%=--ignore=%)
 
 test-docker: setup ## our image, the stack and the swarm on a Docker engine, used and broken; skips where there is none
 	@$(BIN)/python -m pytest $(DOCKER_TESTS)

@@ -25,6 +25,7 @@ def model_files(tmp_path_factory) -> Path:
     models.affine(root / "affine-3", 3.0)
     for write in (models.matrix, models.slow, models.counter, models.row_counter, models.centred, models.slow_rows):
         write(root / write.__name__)
+    models.endless_init(root / "endless_init")
     return root
 
 

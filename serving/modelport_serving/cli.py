@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"modelport serve: {error.message}", file=sys.stderr)
         return 2
     stop = _stop_on_signals(options.grace_seconds + _HOLD_OUT_S)
+    reopen: list[Callable[[], None]] = []
+    signal.signal(signal.SIGHUP, lambda number, frame: [open_anew() for open_anew in reopen])
     fill_standard_descriptors()
     words = LineWriter(2)
     say = words.write
@@ -50,8 +52,6 @@ def main(argv: Sequence[str]) -> int:
 
         tensorflow_runtime.api()
     sys.setswitchinterval(_SWITCH_S)
-    reopen: list[Callable[[], None]] = []
-    signal.signal(signal.SIGHUP, lambda number, frame: [open_anew() for open_anew in reopen])
     try:
         server = Server(options, warn=say, give_up=stop.is_set)
         reopen.append(server.reopen_log)

@@ -231,11 +231,13 @@ class Server:
     def _poll_config(self) -> None:
         """Apply the configuration again and again; what is wrong with it is said once, and the old one kept."""
         said, before = "", self._settings.models
+        # Of a repository nobody waits for one model: a broken one, tried again for minutes, would keep others away.
+        take_up = self.core.configure if self.options.model_repository else self.core.reload
         while not self._stopping.wait(self._config_poll_s()):
             try:
                 found = configuration(self.options)
                 if found != before or not self.options.model_repository:
-                    self.core.reload(found)
+                    take_up(found)
                 said, before = "", found
             except ModelportError as error:
                 if error.message != said:

@@ -40,6 +40,7 @@ def replay(report: Path, *arguments: str) -> tuple[dict[str, str], int]:
     return {result["id"]: result["failure"] for result in results if result["failure"]}, len(results)
 
 
+@pytest.mark.slow
 def test_requests(tmp_path):
     failures, count = replay(tmp_path / "report.json", "--no-scenarios", "--port-base", "19500")
     unexpected = {name: failure for name, failure in failures.items() if name not in deliberate()}
@@ -47,6 +48,7 @@ def test_requests(tmp_path):
     assert count >= 1109
 
 
+@pytest.mark.slow
 def test_life_cycles(tmp_path):
     failures, count = replay(tmp_path / "report.json", "--only-scenarios", "--jobs", "3", "--port-base", "20500")
     unexpected = {name: failure for name, failure in failures.items() if name not in deliberate()}

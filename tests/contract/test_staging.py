@@ -133,6 +133,7 @@ def test_a_full_disk(tmp_path, publish):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_each_of_its_steps(tmp_path, publish):
     """kill -9 before each file system call: only whole versions are ever listed, and the next publish cleans up."""
     root = tmp_path / "models"

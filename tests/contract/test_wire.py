@@ -102,6 +102,7 @@ def test_any_packs_and_unpacks():
     assert signatures.signature_def["s"].method_name == "m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["tensorflow, modelport.wire.messages", "modelport.wire.messages, tensorflow"])
 def test_both_live_in_one_process(order):
     code = f"import {order}; import tensorflow_serving.apis.predict_pb2"

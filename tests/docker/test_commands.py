@@ -11,8 +11,8 @@ import pytest
 
 from modelport_client import Client
 from tests.support.docker.asking import IMAGE, eventually
-from tests.support.docker.ports import free_port
 from tests.support.docker.stack import ROOT, SERVING
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(300)
 MODELPORT = [sys.executable, "-m", "modelport"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients_elsewhere.environments import NO_NETWORK
-from tests.support.docker.ports import free_port
 from tests.support.docker.stack import COMPOSE
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(590)
 ROOT = Path(__file__).parent.parent.parent

@@ -14,8 +14,8 @@ import pytest
 
 from tests.monitoring.files import CONFIG, MONITORING, ROOT, RULES, alert_names
 from tests.monitoring.test_prometheus import Prometheus, until
-from tests.support.docker.ports import free_port
 from tests.support.docker.stack import Stack
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(500)
 IMAGE = re.search(r"PROMETHEUS_IMAGE:-(\S+)}", (ROOT / "docker-compose.yml").read_text())[1]

@@ -23,6 +23,7 @@ def test_replay(name, path):
     on_a_used_stack(CHECKS[name], path.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris has wheels for Linux on x86-64 only; not installed"
 )

@@ -7,6 +7,8 @@ environment of its own (`schemathesis.txt` says why).
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.clients_elsewhere.environments import python_of
 from tests.fuzz.raw_http import still_answers
 
@@ -15,6 +17,7 @@ EXAMPLES = 15  # for each operation and phase
 CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance,status_code_conformance"
 
 
+@pytest.mark.slow
 def test_the_routes_keep_to_their_document(server, tmp_path):
     python = python_of("schemathesis", HERE / "schemathesis.txt", folder="fuzz-envs")
     command = [python.with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml", "run"]

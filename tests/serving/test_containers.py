@@ -45,6 +45,7 @@ def test_no_engine_is_one_line_and_an_offer(tmp_path, words):
     assert OFFER in line
 
 
+@pytest.mark.slow
 def test_an_engine_that_does_not_answer(tmp_path, deaf):
     done = command(tmp_path, "ps", DOCKER_HOST=deaf)
     assert done.returncode == 1

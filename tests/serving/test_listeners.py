@@ -139,6 +139,7 @@ def test_an_idle_connection_is_closed_at_a_stop_and_not_reset(serve, base):
     assert process.end() == 0
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_being_read_is_read_to_its_end(serve, base):
     """An answer counted as given when it was written, which a client that reads it slowly did not see."""
     values = 500_000
@@ -229,6 +230,7 @@ def test_a_limit_that_is_given_is_kept(serve, base):
         connection.close()
 
 
+@pytest.mark.slow
 def test_eight_clients_that_never_read_and_a_pipeline_hold_up_nobody(serve, base):
     """Others waited 20 s, and for gRPC longer than that."""
     flags = ("--port=auto", "--rest_api_port=auto", "--rest_api_send_timeout_in_ms=1000")

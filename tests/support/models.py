@@ -1,9 +1,12 @@
 """Tiny SavedModels whose answers are known by heart, written by TensorFlow in milliseconds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+
+from modelport.wire import messages
 
 
 def _save(module: tf.Module, folder: Path, signatures: dict) -> Path:
@@ -148,3 +151,28 @@ def wide(folder: Path) -> Path:
         return {"t": tf.identity(s)}
 
     return _save(module, folder, {"serving_default": call, "flat": flat, "echo": echo})
+
+
+def endless_init(folder: Path) -> Path:
+    """`serving_default(x float[?]) -> y = x`, with an operation at loading that never ends."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": tf.identity(x)})
+        endless = tf.while_loop(lambda i: i >= 0, lambda i: i * 1, [tf.constant(0)])
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, main_op=tf.group(endless)
+        )
+        builder.save()
+    return folder
+
+
+def write_warmup(version: Path, requests: Sequence[messages.PredictRequest]) -> None:
+    """Put requests into a version that are replayed when it is loaded."""
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for asked in requests:
+            log = messages.PredictionLog(predict_log=messages.PredictLog(request=asked))
+            writer.write(log.SerializeToString())

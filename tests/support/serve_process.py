@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -18,6 +18,7 @@ class ServeProcess:
         before: what a shell does first: `ulimit -n 256`.
         environment: is added to that of the tests.
         folder: where it is started; by default where the tests are.
+        pass_fds: descriptors of the tests that it has, too.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class ServeProcess:
         before: str = "",
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.log = log
         shell = ["bash", "-c", f'{before} && exec "$0" "$@"'] if before else []
@@ -37,6 +39,7 @@ class ServeProcess:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 cwd=folder,
+                pass_fds=pass_fds,
             )
 
     @property

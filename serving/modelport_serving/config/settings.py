@@ -144,6 +144,6 @@ def _check(options: Options) -> None:
     for name in _ABOVE_0:
         if not (value := getattr(options, name)) > 0:
             raise InvalidArgument(f"Expected --{name} above 0. Received: {value}")
-    for name in ("run_threads", "max_num_load_retries", "load_retry_interval_micros"):
+    for name in ("run_threads", "max_num_load_retries", "load_retry_interval_micros", "rest_api_max_connections"):
         if (value := getattr(options, name)) < 0:
             raise InvalidArgument(f"Expected --{name} of 0 or more. Received: {value}")

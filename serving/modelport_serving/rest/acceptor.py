@@ -7,16 +7,22 @@ connections that wait to be taken.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import errno
 import os
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
 _AT_ONCE = 64  # connections that are taken before the event loop gets its turn
 _PAUSE_S = 0.1  # before the next try, where there is no descriptor and nothing that could be closed for one
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_SO_ATTACH_FILTER = 26  # of Linux's asm-generic/socket.h; Python has no name for it
+_RETURN_0 = struct.pack("HBBI", 0x06, 0, 0, 0)  # a BPF program of one instruction: of every packet, keep 0 bytes
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Acceptor:
         if self._is_open:
             self._is_open = False
             self._loop.remove_reader(self._socket)
+            _let_nobody_in(self._socket)
             while self._take_one():
                 pass
             self._socket.close()
@@ -111,3 +118,14 @@ class Acceptor:
             )
         except OSError:  # it went, or does not speak TLS
             taken.close()
+
+
+def _let_nobody_in(listening: socket.socket) -> None:
+    """Have the kernel drop what comes to a socket, as if it were lost on the way; whoever connects tries again.
+
+    Without it a connection could come between the last one that is taken and the close, and would be reset.
+    """
+    drop_all = ctypes.create_string_buffer(_RETURN_0)
+    program = struct.pack("HP", len(_RETURN_0) // 8, ctypes.addressof(drop_all))
+    with contextlib.suppress(OSError):  # another kernel than Linux: the moment is short
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -49,6 +49,9 @@ class Bodies:
             signatures: gives those of the version that will probably answer; None where there is none.
             deadline: on the monotonic clock; None for none.
 
+        Returns:
+            What reads its arrays; to be closed.
+
         Raises:
             InvalidArgument: no JSON, no object, nested too deep, or a signature name that is no string.
         """
@@ -56,8 +59,15 @@ class Bodies:
             read = await self._pool.read(body, known, DEFAULT_SIGNATURE)
             if read is not None:
                 return PredictReader(self, body, deadline, read.signature, read, None)
-        document = await self.document(body, deadline)
-        return PredictReader(self, body, deadline, rest_json.signature_name(document), None, document)
+        if len(body) > SHORTEST:  # its values are about until the reader is closed
+            self.off_loop.pause_collector()
+        try:
+            document = await self.document(body, deadline)
+            return PredictReader(self, body, deadline, rest_json.signature_name(document), None, document)
+        except BaseException:
+            if len(body) > SHORTEST:
+                self.off_loop.resume_collector()
+            raise
 
     async def examples(
         self, body: Content, method: Literal["classify", "regress"], deadline: float | None
@@ -108,8 +118,6 @@ class PredictReader:
         self.row_format = False
         self._bodies = bodies
         self._is_large = document is not None and len(body) > SHORTEST
-        if self._is_large:
-            bodies.off_loop.pause_collector()
         self._body = body
         self._deadline = deadline
         self._name = name

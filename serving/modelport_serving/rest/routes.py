@@ -52,6 +52,7 @@ _SPEC = r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?"
 _VERB = re.compile(_SPEC.replace("(?:/([^/:]+))?", "/([^/:]+)", 1) + r":(classify|regress|predict)", re.IGNORECASE)
 _LOOK = re.compile(_SPEC + r"(/metadata)?", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+")
 _INT64_MAX = 2**63 - 1
 _INT64_DIGITS = 19
 _READS = ("GET", "HEAD")
@@ -219,10 +220,11 @@ def _path_of(target: str) -> str:
     if target.startswith("/"):
         return target
     try:
-        parts = urlsplit(target)
+        urlsplit(target)
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    return target[target.index(parts.netloc) + len(parts.netloc) :] if parts.netloc else target
+    host = _HOST.match(target)
+    return target[host.end() :] if host else target
 
 
 def _spec(name: str | None, version: str | None, label: str | None) -> messages.ModelSpec:

@@ -88,6 +88,7 @@ def test_a_drip_does_not_hold_a_connection_for_ever(where):
             dripping.join()
 
 
+@pytest.mark.slow
 def test_a_body_that_comes_slowly_is_read_to_its_end():
     """A kilobyte at a time is progress, however long the whole takes."""
     paused = threading.Event()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from modelport_client import Client
-from tests.support.docker.ports import free_port
+from tests.support.ports import free_port
 
 
 class ProcessSite:

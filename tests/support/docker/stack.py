@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from modelport_serving.docker.images import SERVING
-from tests.support.docker.ports import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = Path(sys.executable).with_name("docker-compose")

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.docker.asking import eventually
-from tests.support.docker.ports import free_port
 from tests.support.docker.stack import JOBS, ROOT, Stack
+from tests.support.ports import free_port
 
 NAME = "modelport"
 ENDS = ("completed", "paused", "rollback_completed", "rollback_paused")

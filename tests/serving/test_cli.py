@@ -5,10 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 
-import numpy as np
 import pytest
 
 from modelport_client import Client
@@ -34,46 +31,6 @@ def test_the_ready_table_and_a_request_to_paste(serve, base):
     line = next(line for line in text.splitlines() if line.startswith("Try"))
     pasted = subprocess.run(shlex.split(line.removeprefix("Try")), capture_output=True, text=True, check=True)
     assert '"outputs": [\n        2.5' in pasted.stdout
-    assert process.end() == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains(serve, add_version, tmp_path, number):
-    """The request under way is answered, new ones are refused, the exit code is 0."""
-    add_version(tmp_path / "slow", 1, "slow")
-    process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")
-    outcome: dict[str, float] = {}
-    asking = threading.Barrier(3)
-
-    def ask(kind: str) -> None:
-        with Client(process.address(kind), timeout=30) as client:
-            client.predict("slow", {"seconds": np.float32(0)})
-            asking.wait(30)
-            outcome[kind] = client.predict("slow", {"seconds": np.float32(3)})["done"].item()
-
-    threads = [threading.Thread(target=ask, args=(kind,)) for kind in ("gRPC", "REST")]
-    for thread in threads:
-        thread.start()
-    asking.wait(30)
-    time.sleep(0.5)
-    process.process.send_signal(number)
-    process.wait_for_output("Draining")
-    for kind in ("gRPC", "REST"):
-        with Client(process.address(kind), timeout=2) as late, pytest.raises(ConnectionError):
-            late.predict("slow", {"seconds": np.float32(0)})
-    for thread in threads:
-        thread.join()
-    assert outcome == {"gRPC": 3.0, "REST": 3.0}
-    assert process.end() == 0
-    assert process.output.endswith("Stopped.\n")
-
-
-def test_a_signal_while_waiting_for_a_model(serve, tmp_path):
-    process = serve("--model_name=m", f"--model_base_path={tmp_path}/nowhere", "--port=auto")
-    text = process.wait_for_output("Could not read base path")
-    assert f"Could not read base path {tmp_path}/nowhere of model 'm'. Waiting for it to appear." in text
-    time.sleep(2.2)
-    assert process.output.count("nowhere") == 1, "said once, not at every look at the disk"
     assert process.end() == 0
 
 
@@ -113,7 +70,7 @@ def test_a_broken_version_is_one_line(base):
         (["--port=many"], "Expected a number for --port"),
         (["--enable_model_warmup=1"], "--enable_model_warmup=true"),
         (["--model_name"], "Expected a value for --model_name"),
-        (["models", "serve"], "Expected flags of the form --name=value. Received: 'serve'"),
+        (["models", "others"], "Expected flags of the form --name=value. Received: 'others'"),
     ],
 )
 def test_wrong_flags(flags, words):
@@ -128,6 +85,9 @@ def test_wrong_flags(flags, words):
         ([], "model_base_path and server_options.model_config_file are empty"),
         (["--model_base_path=/m", "--port=0"], "grpc_port or server_options.grpc_socket_path must be set"),
         (["--port=auto", "--model_base_path=relative"], "to have an absolute path or URI; got base_path()=relative"),
+        (["--port=auto", "--model_base_path=relative"], "Perhaps --model_base_path=/"),
+        (["--port=auto", "--model_base_path=~/m"], "The shell expands '~' only at the beginning of a word"),
+        (["--port=auto", "--model_base_path=file:///m"], "Perhaps --model_base_path=/m is meant."),
         (["--port=auto", "--model_base_path=gs://b/m"], "on a local file system"),
         (["--model_base_path=/m", "--port=9", "--rest_api_port=9"], "different ports"),
         (["--model_config_file=/nowhere/models.config"], "read the configuration '/nowhere/models.config'"),
@@ -147,12 +107,45 @@ def test_flags_without_effect_say_so(serve, base):
     assert process.end() == 0
 
 
-def test_a_unix_socket(serve, base, tmp_path):
-    path = tmp_path / "grpc.sock"
-    process = serve("--model_name=affine", f"--model_base_path={base}", "--port=0", f"--grpc_socket_path={path}")
-    with Client(process.address("gRPC")) as client:
-        assert client.predict("affine", [0.0])["y"].tolist() == [2.0]
+def test_a_missing_folder_is_told_once(serve, tmp_path):
+    (tmp_path / "there").mkdir()
+    process = serve(f"--model_base_path={tmp_path}/nowhere", "--port=auto", "--file_system_poll_wait_seconds=1")
+    process.wait_for_output("nowhere")
+    (tmp_path / "nowhere").mkdir()  # the next look at the disk
+    process.wait_for_output("No versions")
+    assert process.output.count("Could not read base path") == 1, "said once, not at every look at the disk"
     assert process.end() == 0
+
+
+def test_a_unix_socket(serve, base, tmp_path):
+    """One that another server uses is refused like a port; one that a killed server left is taken over."""
+    path = tmp_path / "grpc.sock"
+    flags = ("--model_name=affine", f"--model_base_path={base}", "--port=0", f"--grpc_socket_path={path}")
+    first = serve(*flags)
+    with Client(first.address("gRPC")) as client:
+        assert client.predict("affine", [0.0])["y"].tolist() == [2.0]
+        second = serve(*flags)
+        assert second.process.wait(60) == 1
+        assert "another server answers on it" in second.output
+        assert client.predict("affine", [0.0])["y"].tolist() == [2.0]
+    first.process.kill()
+    first.process.wait(10)
+    assert path.is_socket()
+    third = serve(*flags)
+    with Client(third.address("gRPC")) as client:
+        assert client.predict("affine", [0.0])["y"].tolist() == [2.0]
+    assert third.end() == 0
+    fourth = serve(*flags)
+    fourth.address("gRPC")
+    assert fourth.end() == 0
+
+
+def test_a_file_in_place_of_a_unix_socket(base, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    result = run("serve", f"--model_base_path={base}", "--port=0", f"--grpc_socket_path={tmp_path}/file")
+    assert result.returncode == 1
+    assert "Expected a place for a unix socket" in result.stderr
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_help():

@@ -94,6 +94,7 @@ def test_the_answer_is_the_same_as_without_one(with_reader, options, body):
     assert len(readers_of(psutil.Process())) == 1
 
 
+@pytest.mark.slow
 def test_killed_under_load_it_costs_no_request(with_reader):
     port, wrong, until = with_reader.rest_port, [], time.monotonic() + 3
     expected = ask(port, usual())
@@ -136,6 +137,7 @@ def test_none_is_there_before_it_is_needed_or_after_the_end(options):
     assert readers_of(psutil.Process()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_they_end_with_their_server(options, serve, how):
     served = serve(
