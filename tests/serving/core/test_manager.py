@@ -221,7 +221,7 @@ def test_a_stop_leaves_a_load_that_hangs_behind_and_says_so():
 
 
 def test_a_stop_leaves_a_request_that_hangs_behind_and_says_so():
-    with managing(Loader()) as (manager, told):
+    with managing(Loader()) as (manager, _):
         manager.set_aspired("m", paths(1))
         eventually(lambda: manager.available("m"))
         with manager.handle("m") as servable:
