@@ -1,4 +1,4 @@
-"""SavedModels made of a graph as it is, for what `tf.saved_model.save` does not write: odd dtypes, names and signatures."""
+"""SavedModels made of a graph as it is: odd dtypes, names and signatures, which `tf.saved_model.save` does not write."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -101,3 +101,29 @@ def resource() -> Signatures:
     """An output that is a handle of the process's memory."""
     handle = tf.raw_ops.MutexV2(name="handle")
     return {"serving_default": ({"x": placeholder(tf.float32, [None], "x")}, {"y": handle})}
+
+
+def gated() -> Signatures:
+    """`serving_default(x string[?]) -> y float[?], company int32[?]`: the numbers, and how many rows its run had.
+
+    Each run waits for a token that a run of `go(tokens int32[?]) -> sent` brings; `free` does not wait. A run of bytes
+    that are no number fails, when it got its token.
+    """
+    x = placeholder(tf.string, [None], "x")
+    tokens = placeholder(tf.int32, [None], "tokens")
+    queue = tf.raw_ops.FIFOQueueV2(component_types=[tf.int32], shapes=[[]], shared_name="gate")
+    token = tf.raw_ops.QueueDequeueV2(handle=queue, component_types=[tf.int32])[0]
+
+    def answer(name: str) -> Ends:
+        company = tf.fill([tf.shape(x)[0]], tf.shape(x)[0])
+        return {"y": tf.strings.to_number(x, name=f"{name}_y"), "company": tf.identity(company, f"{name}_company")}
+
+    with tf.control_dependencies([token]):
+        waits = answer("gated")
+    with tf.control_dependencies([tf.raw_ops.QueueEnqueueManyV2(handle=queue, components=[tokens])]):
+        sent = tf.identity(tokens)
+    return {
+        "serving_default": ({"x": x}, waits),
+        "free": ({"x": x}, answer("free")),
+        "go": ({"tokens": tokens}, {"sent": sent}),
+    }

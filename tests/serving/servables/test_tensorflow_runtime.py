@@ -41,7 +41,7 @@ def test_a_text_config(tmp_path):
 
     text = "intra_op_parallelism_threads: 3 graph_options { infer_shapes: true }"
     assert ConfigProto.FromString(config_proto(text, "file")).intra_op_parallelism_threads == 3
-    with pytest.raises(InvalidArgument, match="Invalid protobuf file: 'here.pbtxt'; at line:column 1:1"):
+    with pytest.raises(InvalidArgument, match=r"Invalid protobuf file: 'here\.pbtxt'; at line:column 1:1"):
         config_proto("nonsense: 1", "here.pbtxt")
 
 
