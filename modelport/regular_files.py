@@ -109,6 +109,27 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def refuse_special_files(folder: Path) -> None:
+    """Refuse a folder with a FIFO, a device or a socket directly in it: whoever reads one may never come to an end.
+
+    For readers of others' folders: links to folders and links that lead nowhere pass, and so does what is no folder.
+
+    Raises:
+        FailedPrecondition: there is one; the message names it.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return  # whoever needs it will say so
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            _check_kind(path, found)
+
+
 def copy_regular(source: str, target: str) -> str:
     """Copy content and mode of a regular file: the `copy_function` of `shutil.copytree`. Raises as `open_regular`."""
     with open_regular(Path(source)) as reader, Path(target).open("wb") as writer:

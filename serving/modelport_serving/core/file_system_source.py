@@ -1,6 +1,7 @@
 """Which versions ought to be served: the disk, read through each model's version policy.
 
-The source remembers nothing of what it said before: each poll gives the full set of aspired versions of every model.
+Each poll gives the full set of aspired versions of every model. The source remembers only what it need not look at or
+say again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from modelport import manifest
 from modelport.errors import ModelportError, NotFound
+from modelport.manifest_cache import ManifestCache
 from modelport.repository import list_versions
 from modelport.serverconfig import All, Latest, ModelConfig, Specific, VersionPolicy
 
 Aspired = dict[str, dict[int, Path]]
+Complaints = dict[tuple[str | Path, str], str]  # what is amiss, and where → the line that says so
 
 
 def choose(policy: VersionPolicy, found: Mapping[int, Path]) -> dict[int, Path]:
@@ -26,21 +29,6 @@ def choose(policy: VersionPolicy, found: Mapping[int, Path]) -> dict[int, Path]:
         case Latest(number):
             wanted = list(found)[-max(number, 1) :]
     return {version: found[version] for version in wanted}
-
-
-def is_whole(version_path: Path) -> bool:
-    """Whether a version that carries a manifest has all its files at full size; one without a manifest passes.
-
-    A copy in progress is thereby waited for. Sizes only: digests are the publisher's and the doctor's business.
-    """
-    try:
-        facts = manifest.read(version_path)
-        if facts is None:
-            return True
-        paths = ((version_path / name, digest.size) for name, digest in facts.files.items())
-        return all(path.is_file() and path.stat().st_size == size for path, size in paths)
-    except (ModelportError, OSError, ValueError, RecursionError):
-        return False  # the manifest itself is still being copied, or a file went away under our eyes
 
 
 def _hint(base: Path) -> str:
@@ -67,12 +55,13 @@ class Source:
     """Polls the base paths of all configured models.
 
     Args:
-        warn: takes one line for a person; each distinct line is given once until it stops being true.
+        warn: takes one line for a person; what is amiss is said once until it stops being true.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._said: set[str] = set()
+        self._said: Complaints = {}
+        self._manifests = ManifestCache()
         self._whole: set[Path] = set()
 
     def poll(self, models: Iterable[ModelConfig]) -> Aspired | None:
@@ -81,7 +70,7 @@ class Source:
         As in the real server a missing base path aborts the whole poll: nothing is loaded or unloaded until it is
         there. (A lost mount must not unload what serves.)
         """
-        complaints: set[str] = set()
+        complaints: Complaints = {}
         aspired: Aspired = {}
         complete = True
         seen: set[Path] = set()
@@ -90,30 +79,49 @@ class Source:
                 found = list_versions(Path(model.base_path))
             except ModelportError as error:
                 hint = "Waiting for it to appear." if isinstance(error, NotFound) else error.message
-                complaints.add(f"Could not read base path {model.base_path} of model {model.name!r}. {hint}")
+                line = f"Could not read base path {model.base_path} of model {model.name!r}. {hint}"
+                complaints[model.name, line] = line
                 complete = False
                 break
             seen |= set(found.values())
             if not found:
-                complaints.add(
+                line = (
                     f"No versions of model {model.name!r} under base path {model.base_path}: "
                     f"a version is a folder whose name is a number, such as '1'. {_hint(Path(model.base_path))}"
                 )
+                complaints[model.name, line] = line
             chosen = choose(model.policy, {v: path for v, path in found.items() if self._ready(path, complaints)})
             if isinstance(model.policy, Specific) and (gone := set(model.policy.versions) - set(chosen)):
-                complaints.add(f"Model {model.name!r}: versions {sorted(gone)} are asked for but are not there.")
+                line = f"Model {model.name!r}: versions {sorted(gone)} are asked for but are not there."
+                complaints[model.name, line] = line
             aspired[model.name] = chosen
-        self._whole &= seen  # a version that went and comes again is looked at anew
-        for line in sorted(complaints - self._said):
+        if complete:
+            self._whole &= seen  # a version that went and comes again is looked at anew
+            self._manifests.keep(seen - self._whole)
+        for line in sorted(complaints[key] for key in complaints.keys() - self._said.keys()):
             self._warn(line)
         self._said = complaints
         return aspired if complete else None
 
-    def _ready(self, path: Path, complaints: set[str]) -> bool:
+    def _ready(self, path: Path, complaints: Complaints) -> bool:
+        """Whether a version may be served: it has no manifest, or all files of its manifest at full size.
+
+        A copy in progress is thereby waited for. A version that was ready stays so until it goes. Sizes only: digests
+        are the publisher's business.
+        """
         if path in self._whole:
             return True
-        if is_whole(path):
-            self._whole.add(path)
-            return True
-        complaints.add(f"Waiting for {path}: its manifest lists files that are not there in full yet.")
-        return False
+        try:
+            facts = self._manifests.read(path)
+            missing = [] if facts is None else manifest.missing_files(path, facts)
+        except ModelportError as error:
+            line = f"Version {path} is not served until this is mended: {error.message}"
+            complaints[path, line] = line
+            return False
+        if missing:  # said once, though with each file that comes another is the first one missing
+            complaints[path, "waiting"] = (
+                f"Waiting for {path}: files that its manifest lists are not there in full yet, {missing[0]!r} first."
+            )
+            return False
+        self._whole.add(path)
+        return True

@@ -238,7 +238,10 @@ class Manager(Generic[S]):
         self._post(harness, State.AVAILABLE)
         with self._lock:
             harness.phase = Phase.READY  # only now may the old version go
+            missed_the_stop = self._stopping
             self._lock.notify_all()
+        if missed_the_stop:  # it was still loading when the stop looked at what there is to unload
+            self._begin_unload(harness)
 
     def _plan_retry(self, harness: Harness[S], error: ModelportError) -> None:
         harness.failure = error

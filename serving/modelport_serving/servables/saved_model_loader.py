@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from modelport import manifest
+from modelport import layout, manifest
 from modelport.errors import FailedPrecondition, ModelportError
+from modelport.regular_files import refuse_special_files
 from modelport.serverconfig import read
 from modelport.wire import messages
 from modelport_serving.config.options import Options
@@ -17,6 +18,8 @@ from modelport_serving.servables.batch_limits import BatchLimits
 from modelport_serving.servables.saved_model_session import GraphSession
 from modelport_serving.servables.servable import Servable
 from modelport_serving.servables.tensorflow_runtime import config_proto
+
+_READ = (Path(), layout.VARIABLES, layout.ASSETS, layout.EXTRA)  # folders of a version that a load reads from
 
 
 class SavedModelLoader:
@@ -45,7 +48,8 @@ class SavedModelLoader:
         """Load a version and replay its warm-up requests.
 
         Raises:
-            FailedPrecondition: the path is no folder.
+            FailedPrecondition: the path is no folder, or a file of it is a device, a FIFO or a socket: TensorFlow
+                would read it for ever.
             ModelportError: what loading, the batching parameters or a warm-up request raised.
         """
         if path.exists() and not path.is_dir():
@@ -68,6 +72,8 @@ class SavedModelLoader:
 
     def _load(self, servable_id: ServableId, path: Path, begin: float) -> Servable:
         options = self._options
+        for folder in _READ:
+            refuse_special_files(path / folder)
         session = GraphSession(path, options.saved_model_tags.split(","), session_config(options))
         try:
             facts = manifest.read(path)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from modelport import varint
-from modelport.errors import DataLoss, NotFound, Unimplemented
+from modelport.errors import DataLoss, FailedPrecondition, NotFound, Unimplemented
 from modelport.wire import messages
 from modelport_serving.servables import tensor_memory
 from modelport_serving.servables.tensorflow_runtime import Api, Buffer, Output, api
@@ -22,6 +22,7 @@ from modelport_serving.servables.tensorflow_runtime import Api, Buffer, Output, 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _MAX_PREPARED = 256
+_MOST_OUTPUTS = 2**31 - 1  # of an operation: an index is a C int
 _ON_THE_CALLING_THREAD = -1  # for RunOptions.inter_op_thread_pool
 _MISSING = (
     "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
@@ -101,8 +102,11 @@ class GraphSession:
 
         Raises:
             ModelportError: with the code and text of the failing operation.
+            FailedPrecondition: it is closed.
         """
         tensorflow = self._api
+        if not self._session:
+            raise FailedPrecondition("The version is unloaded, and cannot be run any more.")
         prepared = self._handles(tuple(feeds), tuple(fetches))
         given, received = (ctypes.c_void_p * len(feeds))(), (ctypes.c_void_p * len(fetches))()
         options = _run_options(tensorflow, timeout_ms, inline)
@@ -168,12 +172,23 @@ class GraphSession:
     def _places(self, names: tuple[str, ...]) -> Any:
         places = (Output * len(names))()
         for place, name in zip(places, names, strict=True):
-            operation, _, index = name.partition(":")
-            place.oper = self._api.GraphOperationByName(self._graph, operation.encode())
-            if not place.oper or not (index or "0").isdecimal():
-                raise NotFound(f"Tensor {name or ':0'}, named by the signature, was not found in the Graph")
-            place.index = int(index or 0)
+            operation, index = _operation_and_index(name)
+            place.oper = self._api.GraphOperationByName(self._graph, operation)
+            if not place.oper:
+                raise _not_found(name)
+            place.index = index
         return places
+
+
+def _operation_and_index(name: str) -> tuple[bytes, int]:
+    operation, _, index = name.partition(":")
+    if "\0" in operation or not (index or "0").isdecimal() or int(index or 0) > _MOST_OUTPUTS:
+        raise _not_found(name)  # as C would read it, it is another name
+    return operation.encode(), int(index or 0)
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"Tensor {name or ':0'}, named by the signature, was not found in the Graph")
 
 
 def _run_options(tensorflow: Api, timeout_ms: int | None, inline: bool) -> Any:

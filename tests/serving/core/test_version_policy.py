@@ -1,13 +1,9 @@
 """The policy is a pure function: a table of what it says."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.serverconfig import All, Latest, Specific
-from modelport_serving.core.file_system_source import choose
 from modelport_serving.core.servable_state import ServableId
 from modelport_serving.core.version_policy import Load, Phase, Snapshot, Unload, next_action
 
@@ -52,21 +48,3 @@ def test_the_last_one_that_answers_is_never_unloaded_while_another_is_wanted(ver
     wanted = any(snapshot.aspired for snapshot in snapshots)
     if isinstance(action, Unload) and wanted:
         assert len(ready) > 1
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        (Latest(), [9]),
-        (Latest(2), [7, 9]),
-        (Latest(0), [9]),
-        (Latest(99), [1, 7, 9]),
-        (All(), [1, 7, 9]),
-        (Specific((7, 1)), [1, 7]),
-        (Specific((8,)), []),
-        (Specific(()), []),
-    ],
-)
-def test_what_a_version_policy_wants(policy, expected):
-    found = {number: Path(str(number)) for number in (1, 7, 9)}
-    assert list(choose(policy, found)) == expected
