@@ -4,7 +4,7 @@ import grpc
 import numpy as np
 import pytest
 
-from modelport import tensors
+from modelport import tensor_shapes
 from modelport.wire import messages
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
@@ -37,13 +37,13 @@ def still_answers(server):
 @pytest.mark.parametrize(
     "proto",
     [
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([2**40])),
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([2**31, 2**31])),
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([2**62, 2**62, 2**62])),
-        messages.TensorProto(dtype=7, tensor_shape=tensors.shape_proto([2**35]), string_val=[b"a"]),
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([1000]), tensor_content=b"1234"),
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([1] * 70)),
-        messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([-5])),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([2**40])),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([2**31, 2**31])),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([2**62, 2**62, 2**62])),
+        messages.TensorProto(dtype=7, tensor_shape=tensor_shapes.shape_proto([2**35]), string_val=[b"a"]),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([1000]), tensor_content=b"1234"),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([1] * 70)),
+        messages.TensorProto(dtype=1, tensor_shape=tensor_shapes.shape_proto([-5])),
         messages.TensorProto(dtype=99),
     ],
 )
