@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import signal
 import threading
 from pathlib import Path
@@ -107,22 +106,6 @@ class EndlessInit:
         return psutil.Process(pid).cpu_times().user > START_CPU_S
 
 
-class Fifo:
-    """Variables that never come: whoever reads them waits."""
-
-    model = "affine-2"
-
-    def spoil(self, version: Path) -> None:
-        data = next((version / "variables").glob("variables.data*"))
-        data.unlink()
-        os.mkfifo(data)
-
-    def hangs(self, pid: int) -> bool:
-        """Whether a thread waits for somebody to write."""
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        return any((task / "wchan").read_text() in ("wait_for_partner", "fifo_open") for task in tasks)
-
-
 class EndlessWarmUp(EndlessInit):
     """Recorded requests that take for ever."""
 
@@ -134,7 +117,7 @@ class EndlessWarmUp(EndlessInit):
         models.write_warmup(version, [asked] * 50)
 
 
-@pytest.fixture(params=[EndlessInit, Fifo, EndlessWarmUp])
+@pytest.fixture(params=[EndlessInit, EndlessWarmUp])
 def hanging(request):
     return request.param()
 

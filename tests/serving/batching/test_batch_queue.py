@@ -53,12 +53,17 @@ def scene(play):
     return test
 
 
+def ran(queue, batch, seconds):
+    batch.cost_s = seconds
+    queue.ran(batch)
+
+
 def sizes(queue):
     found = []
     while not queue.is_idle:
         batch, _ = queue.take()
         found.append(batch.rows)
-        queue.ran(batch, 1.0)
+        ran(queue, batch, 1.0)
     return found
 
 
@@ -112,7 +117,7 @@ def test_one_brief_run_at_a_time_and_long_ones_beside_one_another():
     assert left == 1
     waiting.add(1)
     assert not waiting.queue.is_ready, "it gathers company while a brief run is under way"
-    waiting.queue.ran(batch, 100.0)
+    ran(waiting.queue, batch, 100.0)
     waiting.queue.take()
     waiting.add(1)
     assert waiting.queue.is_ready, "a long run is not waited for"
@@ -176,7 +181,8 @@ def test_each_task_of_a_batch_has_its_own_outcome():
     first, second, gone = waiting.add(1), waiting.add(1), waiting.add(1)
     batch, _ = waiting.queue.take()
     gone.future.cancel()
-    batch.end([[np.zeros(1)], Internal("odd"), [np.zeros(1)]], 0.1)
+    batch.cost_s = 0.1
+    batch.end([[np.zeros(1)], Internal("odd"), [np.zeros(1)]])
     assert first.future.result()[0].tolist() == [0]
     assert isinstance(second.future.exception(), Internal)
     assert waiting.released == 3
@@ -191,7 +197,7 @@ def test_only_what_was_quick_is_run_where_it_stands():
     def run(rows, seconds):
         waiting.add(rows)
         batch, _ = waiting.queue.take()
-        waiting.queue.ran(batch, seconds)
+        ran(waiting.queue, batch, seconds)
         return batch.inline, batch.is_momentary
 
     assert run(1, 1e-5) == (True, False), "nothing is known yet"
@@ -204,3 +210,22 @@ def test_only_what_was_quick_is_run_where_it_stands():
     assert run(1, 1e-5) == (False, False)
     waiting = Waiting(brief=False)
     assert run(1, 1e-5) == (False, False)
+
+
+@scene
+def test_a_batch_waits_for_as_many_as_shared_the_last_run_and_a_lone_request_for_nobody():
+    waiting = Waiting(brief=True)
+    waiting.add(1)
+    assert waiting.queue.is_ready
+    batch, _ = waiting.queue.take()
+    for _ in range(3):
+        waiting.add(1)
+    ran(waiting.queue, batch, 1e-5)
+    batch, _ = waiting.queue.take()
+    ran(waiting.queue, batch, 1e-5)
+    assert len(batch.tasks) == 3
+    waiting.add(1), waiting.add(1)
+    assert not waiting.queue.is_ready
+    assert len(waiting.woken) == 1, "for a moment only"
+    waiting.add(1)
+    assert waiting.queue.is_ready

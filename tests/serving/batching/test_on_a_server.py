@@ -141,17 +141,20 @@ def test_bytes_that_are_no_text_fail_their_own_request_alone(publish, connect, b
 
 
 def test_too_many_waiting_requests_are_refused_at_once(publish, connect):
-    with serving(publish(None), max_waiting_requests=2) as server, connect(server) as client:
-        with ThreadPoolExecutor(3) as pool:
-            first = pool.submit(ask, client, b"0")
-            eventually(lambda: running(server) and waiting(server) == 0)
-            others = [pool.submit(ask, client, b"1") for _ in range(2)]
-            eventually(lambda: waiting(server) == 2)
-            refused = ask(client, b"2")
-            assert isinstance(refused, (ResourceExhausted, Unavailable)), "over REST it is 503, with Retry-After"
-            assert "--max_waiting_requests is 2" in refused.message
-            let_go(server, 3)
-            assert [future.result(60)["y"].item() for future in (first, *others)] == [0, 1, 1]
+    with (
+        serving(publish(None), max_waiting_requests=2) as server,
+        connect(server) as client,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        first = pool.submit(ask, client, b"0")
+        eventually(lambda: running(server) and waiting(server) == 0)
+        others = [pool.submit(ask, client, b"1") for _ in range(2)]
+        eventually(lambda: waiting(server) == 2)
+        refused = ask(client, b"2")
+        assert isinstance(refused, (ResourceExhausted, Unavailable)), "over REST it is 503, with Retry-After"
+        assert "--max_waiting_requests is 2" in refused.message
+        let_go(server, 3)
+        assert [future.result(60)["y"].item() for future in (first, *others)] == [0, 1, 1]
 
 
 def test_a_full_batch_queue_refuses(publish, connect):
@@ -237,15 +240,18 @@ def test_a_model_that_keeps_state_and_one_that_mixes_rows_are_run_for_each_reque
 
 @pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_run_without_end(publish):
-    with serving(publish(None), grace_seconds=0.2) as server, Client(server.grpc_address, retry=False) as client:
-        with ThreadPoolExecutor(3) as pool:
-            first = pool.submit(ask, client, b"0")
-            eventually(lambda: running(server) and waiting(server) == 0)
-            asked = [first, *(pool.submit(ask, client, b"1") for _ in range(2))]
-            eventually(lambda: waiting(server) == 2)
-            with server.core.handle(messages.ModelSpec(name="m")) as servable:
-                signature = servable.signatures["go"]
-                assert server.stop() is False, "a run was left behind, and that is said"
-                assert all(isinstance(future.result(60), ModelportError) for future in asked)
-                tokens = {signature.inputs["tokens"].tensor: np.zeros(3, np.int32)}
-                servable.run(tokens, [signature.outputs["sent"].tensor])
+    with (
+        serving(publish(None), grace_seconds=0.2) as server,
+        Client(server.grpc_address, retry=False) as client,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        first = pool.submit(ask, client, b"0")
+        eventually(lambda: running(server) and waiting(server) == 0)
+        asked = [first, *(pool.submit(ask, client, b"1") for _ in range(2))]
+        eventually(lambda: waiting(server) == 2)
+        with server.core.handle(messages.ModelSpec(name="m")) as servable:
+            signature = servable.signatures["go"]
+            assert server.stop() is False, "a run was left behind, and that is said"
+            assert all(isinstance(future.result(60), ModelportError) for future in asked)
+            tokens = {signature.inputs["tokens"].tensor: np.zeros(3, np.int32)}
+            servable.run(tokens, [signature.outputs["sent"].tensor])
