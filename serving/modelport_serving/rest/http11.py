@@ -193,6 +193,7 @@ class HttpProtocol(asyncio.Protocol):
                 await self._write(request, response)
                 self._parse()
                 if self._waiting:
+                    time.sleep(0)  # gives gRPC's threads the interpreter; without it they wait for it again and again
                     await asyncio.sleep(0)
         finally:
             self._task = None
