@@ -1,4 +1,4 @@
-"""Who waits, who is refused and who goes, on both implementations of the gRPC port; on a model held back by the test."""
+"""Who waits, who is refused and who goes, on both implementations of the gRPC port; on a model that the test holds."""
 
 import contextlib
 import shutil
