@@ -98,9 +98,7 @@ def test_the_completion_queue_is_refused_on_another_core(base, lack):
 
 
 def test_the_flag(base, serve):
-    server: ServeProcess = serve(
-        "--model_name=m", f"--model_base_path={base}", "--port=auto", "--grpc_implementation=aio"
-    )
+    server = serve("--model_name=m", f"--model_base_path={base}", "--port=auto", "--grpc_implementation=aio")
     with grpc.insecure_channel(server.address("gRPC")) as channel:
         assert numbers(channel.unary_unary(PREDICT)(predict("m", x=[2.0]), timeout=20)) == {"y": [3.0]}
     assert server.end() == 0
