@@ -1,4 +1,4 @@
-"""SavedModels made of a graph as it is: odd dtypes, names and signatures, which TensorFlow itself does not write."""
+"""SavedModels made of a graph as it is, for dtypes, names and signatures that `tf.saved_model.save` does not write."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -104,10 +104,10 @@ def _by_service(handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
 
 def _endpoint(path: str, handler: Handler) -> Any:
     async def endpoint(requests: Any, context: Any) -> bytes:
-        received = [message async for message in requests]
-        if len(received) != 1:
+        data = await anext(aiter(requests), None)
+        if data is None:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, requires_one_message(path))
-        call = AioCall(received[0], context)
+        call = AioCall(data, context)
         try:
             await handler(call)
         except asyncio.CancelledError:

@@ -2,7 +2,8 @@
 
 The methods of the API are registered with the core of a `grpc.Server`, but on a queue of our own, because the layers
 that gRPC for Python puts above its core cost more than all the rest of a request (`benchmarks/echo.py`). The core's
-Python face, `cygrpc`, is private, and what `grpc.server` itself is written on; this is the only file that knows it.
+Python face, `cygrpc`, is private, and what `grpc.server` itself is written on; this is the only file that knows it. Of
+a core that it does not know, its import or the making of a port fails.
 """
 
 from __future__ import annotations
@@ -16,9 +17,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
-from grpc._cython import cygrpc
+from grpc._cython.cygrpc import (
+    CompletionQueue,
+    CompletionType,
+    ReceiveCloseOnServerOperation,
+    ReceiveMessageOperation,
+    SendInitialMetadataOperation,
+    SendMessageOperation,
+    SendStatusFromServerOperation,
+)
 
-from modelport.errors import Code, FailedPrecondition
+from modelport.errors import Code
 from modelport_serving.grpc_server.unary_call import Handler, requires_one_message
 
 _logger = logging.getLogger("modelport.serving")
@@ -72,29 +81,22 @@ class CoreCall:
     def receive(self) -> None:
         """Ask the core for the request's bytes; on the thread that takes calls."""
         with self._gate:
-            self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self)
+            self._start((ReceiveMessageOperation(_NO_FLAGS),), self)
 
     def watch(self) -> None:
         """Ask the core to tell when the call is over, for whatever reason."""
         self.is_watched = True
-        self._start((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), _Over(self))
+        self._start((ReceiveCloseOnServerOperation(_NO_FLAGS),), _Over(self))
 
     def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str]] = ()) -> None:
-        """Send the answer and end the call; nothing happens where the client is gone.
-
-        Args:
-            code: its status; the body is sent with OK alone.
-            text: of an error.
-            body: the serialised message.
-            trailing: metadata.
-        """
-        operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
+        """See `UnaryCall`."""
+        operations = [SendInitialMetadataOperation((), _NO_FLAGS)]
         if code is Code.OK:
-            operations.append(cygrpc.SendMessageOperation(body, _NO_FLAGS))
+            operations.append(SendMessageOperation(body, _NO_FLAGS))
         details = text.encode(errors="replace")
-        operations.append(cygrpc.SendStatusFromServerOperation(tuple(trailing), int(code), details, _NO_FLAGS))
+        operations.append(SendStatusFromServerOperation(tuple(trailing), int(code), details, _NO_FLAGS))
         if not self.is_watched:  # the core wants to be asked once for every call
-            operations.append(cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
+            operations.append(ReceiveCloseOnServerOperation(_NO_FLAGS))
         self._start(operations, None)
         self.is_answered = True
 
@@ -136,24 +138,16 @@ class UnaryCalls:
         server: not started yet.
         handlers: path → what answers its calls, by `answer` and in any case.
         loop: runs the handlers.
-
-    Raises:
-        FailedPrecondition: this grpcio has another core; `aio` knows it.
     """
 
     def __init__(self, server: grpc.Server, handlers: Mapping[str, Handler], loop: asyncio.AbstractEventLoop) -> None:
         self._handlers = handlers
         self._loop = loop
-        self._queue = cygrpc.CompletionQueue()
-        try:
-            self._core = server._state.server
-            self._core.register_completion_queue(self._queue)
-            for path in handlers:
-                self._core.register_method(path)
-        except AttributeError as error:
-            raise FailedPrecondition(
-                f"Expected a grpcio whose core this server knows. Received: {grpc.__version__} ({error})"
-            ) from error
+        self._queue = CompletionQueue()
+        self._core = server._state.server
+        self._core.register_completion_queue(self._queue)
+        for path in handlers:
+            self._core.register_method(path)
         self._gate = _Gate()
         self._under_way: set[CoreCall] = set()
         self._look_due = False
@@ -202,7 +196,7 @@ class UnaryCalls:
         Returns:
             False at the end of the queue.
         """
-        kinds = cygrpc.CompletionType
+        kinds = CompletionType
         event = self._queue.poll()
         while event.completion_type != kinds.queue_timeout:
             if event.completion_type == kinds.queue_shutdown:

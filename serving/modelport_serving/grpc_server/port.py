@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+import grpc
+
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_serving.grpc_server.aio import AioPort
-from modelport_serving.grpc_server.core_port import CorePort
 from modelport_serving.grpc_server.unary_call import Handler
 
+Options = Sequence[tuple[str, str | int]]
 Implementation = Literal["auto", "completion_queue", "aio"]  # --grpc_implementation
 
 _NO_LIMIT = 2**31 - 1
@@ -61,7 +63,7 @@ def open_port(
     if implementation == "aio":
         return AioPort(handlers, options)
     try:
-        return CorePort(handlers, options)
+        return _core_port(handlers, options)
     except FailedPrecondition as error:
         if implementation == "completion_queue":
             raise
@@ -69,7 +71,18 @@ def open_port(
         return AioPort(handlers, options)
 
 
-def _options(arguments: str) -> Sequence[tuple[str, str | int]]:
+def _core_port(handlers: Mapping[str, Handler], options: Options) -> GrpcPort:
+    try:
+        from modelport_serving.grpc_server.core_port import CorePort
+
+        return CorePort(handlers, options)
+    except (ImportError, AttributeError, TypeError) as error:  # a part of the core is gone, or takes something else
+        raise FailedPrecondition(
+            f"Expected a grpcio whose core this server knows. Received: {grpc.__version__} ({error})"
+        ) from error
+
+
+def _options(arguments: str) -> Options:
     chosen: list[tuple[str, str | int]] = [
         ("grpc.max_receive_message_length", _NO_LIMIT),
         ("grpc.max_send_message_length", -1),

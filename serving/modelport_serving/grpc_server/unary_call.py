@@ -41,5 +41,5 @@ Handler = Callable[[Any], Coroutine[Any, Any, None]]  # of a UnaryCall; answers 
 
 
 def requires_one_message(method: str) -> str:
-    """What is said to a client that sent no message, or several, to a unary method."""
+    """What is said to a client that sent no message to a unary method; of several the first counts, as in C++."""
     return f"{method} requires exactly one request message."

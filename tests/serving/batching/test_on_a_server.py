@@ -1,9 +1,7 @@
 """Requests that share runs, or do not, on a running server; most on a model whose runs wait until they are let go."""
 
-import re
 import shutil
 import threading
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -13,18 +11,16 @@ import pytest
 from modelport.errors import DeadlineExceeded, InvalidArgument, ModelportError, ResourceExhausted, Unavailable, Unknown
 from modelport.manifest import Manifest
 from modelport.repository import Repository
-from modelport.wire import messages
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 from tests.support import graphs
+from tests.support.held import M, is_running, let_go, waiting
 from tests.support.waiting import eventually
 
 
 @contextmanager
 def serving(base, batching="", **options):
     """A server of one model, `m`."""
-    monitoring = base.parent / "monitoring.config"
-    monitoring.write_text("prometheus_config { enable: true }")
     if batching:
         (base.parent / "batching.config").write_text(batching)
         options |= {"enable_batching": True, "batching_parameters_file": str(base.parent / "batching.config")}
@@ -34,7 +30,6 @@ def serving(base, batching="", **options):
         "port": AUTO,
         "rest_api_port": AUTO,
         "max_num_load_retries": 0,
-        "monitoring_config_file": str(monitoring),
         "run_threads": 1,
         **options,
     }
@@ -69,18 +64,6 @@ def publish(tmp_path, gated_files):
     return publish
 
 
-def let_go(server, runs):
-    """Let so many runs of the model end."""
-    with server.core.handle(messages.ModelSpec(name="m")) as servable:
-        signature = servable.signatures["go"]
-        servable.run({signature.inputs["tokens"].tensor: np.zeros(runs, np.int32)}, [signature.outputs["sent"].tensor])
-
-
-def waiting(server):
-    with urllib.request.urlopen(f"{server.rest_address}/monitoring/prometheus/metrics", timeout=10) as page:
-        return float(re.search(r"^:modelport:serving:requests_waiting\S* (\S+)$", page.read().decode(), re.M)[1])
-
-
 def ask(client, *values, **options):
     """The answer, or the error."""
     try:
@@ -93,17 +76,12 @@ def ask_behind_a_run(server, client, *requests):
     """Ask all while a run of another request is under way, then let all end; the answers or errors in order."""
     with ThreadPoolExecutor(len(requests) + 1) as pool:
         first = pool.submit(ask, client, b"0")
-        eventually(lambda: first.running() and waiting(server) == 0 and running(server))
+        eventually(lambda: is_running(server))
         asked = [pool.submit(ask, client, *values) for values in requests]
         eventually(lambda: waiting(server) == len(requests))
         let_go(server, 1 + 2 * len(requests))
         assert first.result(60)["y"].tolist() == [0]
         return [future.result(60) for future in asked]
-
-
-def running(server):
-    """Whether the version is in use."""
-    return any(h.handles for hs in server.core.manager._models.values() for h in hs.values())
 
 
 NUMBERS = [[b"%d" % number] for number in range(1, 9)]
@@ -147,7 +125,7 @@ def test_too_many_waiting_requests_are_refused_at_once(publish, connect):
         ThreadPoolExecutor(3) as pool,
     ):
         first = pool.submit(ask, client, b"0")
-        eventually(lambda: running(server) and waiting(server) == 0)
+        eventually(lambda: is_running(server))
         others = [pool.submit(ask, client, b"1") for _ in range(2)]
         eventually(lambda: waiting(server) == 2)
         refused = ask(client, b"2")
@@ -161,7 +139,7 @@ def test_a_full_batch_queue_refuses(publish, connect):
     parameters = "max_batch_size { value: 1 } max_enqueued_batches { value: 2 } num_batch_threads { value: 1 }"
     with serving(publish(None), parameters) as server, connect(server) as client, ThreadPoolExecutor(3) as pool:
         first = pool.submit(ask, client, b"0")
-        eventually(lambda: running(server) and waiting(server) == 0)
+        eventually(lambda: is_running(server))
         others = [pool.submit(ask, client, b"1") for _ in range(2)]
         eventually(lambda: waiting(server) == 2)
         refused = ask(client, b"2")
@@ -175,7 +153,7 @@ def test_a_deadline_is_met_while_a_request_waits(publish, connect):
     with serving(publish(None), rest_api_timeout_in_ms=600) as server, connect(server) as client:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(ask, client, b"0", timeout=30)
-            eventually(lambda: running(server) and waiting(server) == 0)
+            eventually(lambda: is_running(server))
             late = ask(client, b"1", timeout=0.2)
             assert isinstance(late, DeadlineExceeded)
             eventually(lambda: waiting(server) == 0)
@@ -246,10 +224,10 @@ def test_a_stop_does_not_wait_for_a_run_without_end(publish):
         ThreadPoolExecutor(3) as pool,
     ):
         first = pool.submit(ask, client, b"0")
-        eventually(lambda: running(server) and waiting(server) == 0)
+        eventually(lambda: is_running(server))
         asked = [first, *(pool.submit(ask, client, b"1") for _ in range(2))]
         eventually(lambda: waiting(server) == 2)
-        with server.core.handle(messages.ModelSpec(name="m")) as servable:
+        with server.core.handle(M) as servable:
             signature = servable.signatures["go"]
             assert server.stop() is False, "a run was left behind, and that is said"
             assert all(isinstance(future.result(60), ModelportError) for future in asked)

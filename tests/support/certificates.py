@@ -1,0 +1,17 @@
+"""Certificates for tests of TLS, made by openssl."""
+
+import subprocess
+from pathlib import Path
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A key and a certificate for localhost; who trusts the certificate trusts the server."""
+    key, certificate = folder / "server.key", folder / "server.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    openssl("req", "-x509", *curve, *subject, "-keyout", str(key), "-out", str(certificate))
+    return key, certificate
