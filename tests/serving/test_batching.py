@@ -139,6 +139,7 @@ def test_a_request_without_rows_is_answered(tmp_path, add_version):
         assert client.predict("m", x())["y"].tolist() == []
 
 
+@pytest.mark.slow
 def test_too_many_waiting_requests_are_refused_at_once(tmp_path, add_version):
     options = {"run_threads": 1, "max_waiting_requests": 2}
     with serving(tmp_path, add_version, "slow", **options) as (_, client):
@@ -160,6 +161,7 @@ def test_parameters_are_checked_when_a_model_is_loaded(tmp_path, add_version, wo
         pass
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_run_without_end(tmp_path, add_version):
     with serving(tmp_path, add_version, "slow", grace_seconds=0.5, run_threads=1) as (server, client):
         errors = []
@@ -182,6 +184,7 @@ def test_a_stop_does_not_wait_for_a_run_without_end(tmp_path, add_version):
         assert len(errors) == 3
 
 
+@pytest.mark.slow
 def test_a_deadline_is_met_while_a_request_waits(tmp_path, add_version):
     with serving(tmp_path, add_version, "slow", run_threads=1, rest_api_timeout_in_ms=400) as (server, client):
         busy = threading.Thread(target=client.predict, args=("m", {"seconds": np.float32(5)}), daemon=True)

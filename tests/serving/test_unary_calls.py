@@ -90,6 +90,7 @@ def test_a_cancelled_call_gives_its_place_back(tmp_path, add_version):
         busy.result()
 
 
+@pytest.mark.slow
 def test_a_stop_without_grace_ends_what_is_under_way(tmp_path, add_version):
     add_version(tmp_path / "slow", 1, "slow")
     options = Options(model_name="slow", model_base_path=str(tmp_path / "slow"), port=AUTO, grace_seconds=0.001)
