@@ -36,7 +36,7 @@ test: setup ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
 
 test-fast: setup ## the tests of a minute and a half: nothing that trains, exports, or takes seconds by its nature
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(SLOW_FOLDERS:%=--ignore=%)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile=fast $(SLOW_FOLDERS:%=--ignore=%)
 
 test-docker: setup ## our image, the stack and the swarm on a Docker engine, used and broken; skips where there is none
 	@$(BIN)/python -m pytest $(DOCKER_TESTS)

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 from tests.support.serve_process import ServeProcess
+
+# No example may fail for being slow on a machine that others use, too. `make test-fast` tries fewer of them.
+settings.register_profile("all", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)
+settings.load_profile("all")
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,7 @@ def test_tensorflow_is_imported_in_one_file_of_the_server():
     assert files == {"tensorflow_runtime.py"}
 
 
+@pytest.mark.slow
 def test_the_server_runs_without_importing_tensorflow_and_beside_it():
     code = """
 import sys, modelport_serving.server

@@ -73,6 +73,7 @@ class Server:
             warn,
             poll_s=options.file_system_poll_wait_seconds,
             labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
+            lenient=bool(options.model_repository),
             load_threads=options.num_load_threads or _LOAD_THREADS,
             unload_threads=options.num_unload_threads,
             retries=options.max_num_load_retries,

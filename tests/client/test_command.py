@@ -85,6 +85,7 @@ def test_the_table_of_subcommands():
     assert run("--version").stdout.startswith("modelport 0.")
 
 
+@pytest.mark.slow
 def test_a_steady_load(address):
     done = run(
         "loadtest", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json"

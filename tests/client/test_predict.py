@@ -95,6 +95,7 @@ def test_a_deadline(client):
 
 
 @pytest.mark.parametrize("kind", ["gRPC", "REST"])
+@pytest.mark.slow
 def test_the_server_goes_in_the_middle_of_a_call(serve, add_version, tmp_path, kind):
     add_version(tmp_path / "slow", 1, "slow")
     process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")

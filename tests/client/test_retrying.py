@@ -37,6 +37,7 @@ def start(serve, add_version, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["gRPC", "REST"])
+@pytest.mark.slow
 def test_a_killed_server_that_comes_back_costs_no_request(start, kind):
     grpc_port, rest_port = free_ports(2)
     flags = (f"--port={grpc_port}", f"--rest_api_port={rest_port}")
@@ -118,6 +119,7 @@ def test_closing_ends_the_waiting(start):
     assert [type(error) for error in caught] == [Unavailable]
 
 
+@pytest.mark.slow
 def test_calls_go_round_and_survive_the_loss_of_a_server(start):
     ports = free_ports(3)
     processes = [start(number, f"--port={port}") for number, port in enumerate(ports, 1)]

@@ -144,6 +144,7 @@ print(count)
 """
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_each_of_its_steps(tmp_path):
     """kill -9 before each file system call: the old text or the new one, and the next writer cleans up."""
     path = tmp_path / "file"

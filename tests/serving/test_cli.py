@@ -67,9 +67,6 @@ def test_a_broken_version_is_one_line(base):
     ("flags", "words"),
     [
         (["--prot=8500"], "Unknown flag --prot. Did you mean --port?"),
-        (["--port=many"], "Expected a number for --port"),
-        (["--enable_model_warmup=1"], "--enable_model_warmup=true"),
-        (["--model_name"], "Expected a value for --model_name"),
         (["models", "others"], "Expected flags of the form --name=value. Received: 'others'"),
     ],
 )
@@ -83,14 +80,9 @@ def test_wrong_flags(flags, words):
     ("flags", "words"),
     [
         ([], "model_base_path and server_options.model_config_file are empty"),
-        (["--model_base_path=/m", "--port=0"], "grpc_port or server_options.grpc_socket_path must be set"),
         (["--port=auto", "--model_base_path=relative"], "to have an absolute path or URI; got base_path()=relative"),
         (["--port=auto", "--model_base_path=relative"], "Perhaps --model_base_path=/"),
-        (["--port=auto", "--model_base_path=~/m"], "The shell expands '~' only at the beginning of a word"),
-        (["--port=auto", "--model_base_path=file:///m"], "Perhaps --model_base_path=/m is meant."),
         (["--port=auto", "--model_base_path=gs://b/m"], "on a local file system"),
-        (["--model_base_path=/m", "--port=9", "--rest_api_port=9"], "different ports"),
-        (["--model_config_file=/nowhere/models.config"], "read the configuration '/nowhere/models.config'"),
         (["--model_base_path=/m", "--host=no.such.host.invalid"], "address to listen on"),
     ],
 )
@@ -117,6 +109,7 @@ def test_a_missing_folder_is_told_once(serve, tmp_path):
     assert process.end() == 0
 
 
+@pytest.mark.slow
 def test_a_unix_socket(serve, base, tmp_path):
     """One that another server uses is refused like a port; one that a killed server left is taken over."""
     path = tmp_path / "grpc.sock"

@@ -38,7 +38,11 @@ NO_READER = {
 }
 
 
-@pytest.mark.parametrize("before", NO_READER.values(), ids=NO_READER)
+MOST = ("full", "closed", "all closed")  # of what can be wrong
+CASES = [pytest.param(NO_READER[name], id=name, marks=[] if name in MOST else pytest.mark.slow) for name in NO_READER]
+
+
+@pytest.mark.parametrize("before", CASES)
 def test_an_output_that_takes_nothing_stops_no_server(serve, base, before):
     """With `--access_log=-`, so that every request has a line for it."""
     port = free_port()

@@ -36,7 +36,9 @@ def test_every_model_is_served(serve, root):
     assert process.end() == 0
 
 
-@pytest.mark.parametrize("word", ["models/", "models", "./models", "../here/models"])
+@pytest.mark.parametrize(
+    "word", ["models/", *(pytest.param(w, marks=pytest.mark.slow) for w in ("models", "../here/models"))]
+)
 def test_a_relative_path_is_that_of_where_it_is_typed(serve, root, word):
     here = root.parent / "here"
     here.mkdir()

@@ -75,6 +75,7 @@ def test_a_lost_base_path_unloads_nothing(tmp_path, add_version):
         assert answer(client) == (1, 2.0)
 
 
+@pytest.mark.slow
 def test_swaps_under_load_lose_no_request(tmp_path, add_version):
     add_version(tmp_path / "m", 1, "affine-3")
     failures: list[ModelportError] = []
@@ -104,6 +105,7 @@ def test_swaps_under_load_lose_no_request(tmp_path, add_version):
     assert len(seen) >= 4
 
 
+@pytest.mark.slow
 def test_a_request_finishes_on_the_version_it_started_on(tmp_path, add_version):
     add_version(tmp_path / "m", 1, "slow")
     outcome: list[int | None] = []
@@ -171,6 +173,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("damage", BREAKS, ids=lambda damage: damage.__name__)
+@pytest.mark.slow
 def test_a_broken_version_beside_a_good_one(tmp_path, add_version, damage):
     add_version(tmp_path / "m", 1, "affine-2")
     with serving(tmp_path / "m") as (_, client):

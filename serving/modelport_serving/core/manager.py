@@ -72,12 +72,15 @@ class Manager(Generic[S]):
         with self._lock:
             return [name for name, harnesses in self._models.items() if harnesses]
 
-    def settled(self, name: str) -> bool:
-        """Whether a model has an aspired version that answers, or one that has failed."""
+    def settled(self, name: str, *, tried: bool = False) -> bool:
+        """Whether a model has an aspired version that answers, or one that has failed; or, if it is enough to have
+        `tried`, whose load failed and is to be tried again."""
         with self._lock:
             harnesses = self._models.get(name, {}).values()
             done = (Phase.READY, Phase.ENDED)
-            return name not in self._pending and any(h.aspired and h.phase in done for h in harnesses)
+            return name not in self._pending and any(
+                h.aspired and (h.phase in done or (tried and h.failure is not None)) for h in harnesses
+            )
 
     def available(self, name: str) -> list[int]:
         """The versions that answer now, highest first."""

@@ -65,6 +65,7 @@ class ServerCore(Generic[S]):
         warn: takes one line for a person.
         poll_s: seconds between two looks at the disk; 0 looks once, and after each change of the configuration.
         labels_for_unavailable: let a new label point at a version that is not available (yet).
+        lenient: begin to serve what can be served, whatever becomes of the other models.
         load_threads, unload_threads, retries, retry_interval_s: see `Manager`.
     """
 
@@ -74,6 +75,7 @@ class ServerCore(Generic[S]):
         warn: Callable[[str], None],
         poll_s: float = 1.0,
         labels_for_unavailable: bool = False,
+        lenient: bool = False,
         load_threads: int = 1,
         unload_threads: int = 1,
         retries: int = 5,
@@ -87,6 +89,7 @@ class ServerCore(Generic[S]):
         self._source = Source(warn)
         self._poll_s = poll_s
         self._labels_for_unavailable = labels_for_unavailable
+        self._lenient = lenient
         self._models: tuple[ModelConfig, ...] = ()
         self._labels: dict[str, Mapping[str, int]] | None = None
         self._reload_lock = threading.Lock()
@@ -158,7 +161,8 @@ class ServerCore(Generic[S]):
         names = [model.name for model in self._models]
         if not self._wait_until_settled(names, give_up):
             return False
-        self._raise_failed(names, "servable(s)")
+        if not self._lenient:
+            self._raise_failed(names, "servable(s)")
         return True
 
     def handle(self, spec: messages.ModelSpec) -> Handle[S]:
@@ -243,7 +247,7 @@ class ServerCore(Generic[S]):
 
     def _wait_until_settled(self, names: Sequence[str], give_up: Callable[[], bool]) -> bool:
         """Wait until each model has a version, of those that ought to be served, that answers or has failed."""
-        while not all(self.manager.settled(name) for name in names):
+        while not all(self.manager.settled(name, tried=self._lenient) for name in names):
             if give_up() or self._stopping.wait(_SETTLE_POLL_S):
                 return False
         return True

@@ -107,7 +107,7 @@ def _endpoint(path: str, handler: Handler) -> Any:
         data = await anext(aiter(requests), None)
         if data is None:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, requires_one_message(path))
-        call = AioCall(data, context)
+        call = AioCall(data or b"", context)
         try:
             await handler(call)
         except asyncio.CancelledError:

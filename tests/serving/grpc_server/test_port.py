@@ -10,7 +10,7 @@ import pytest
 from modelport.errors import Code, InvalidArgument
 from modelport.serverconfig import SslConfig, format_ssl
 from modelport_serving.grpc_server.aio import AioPort
-from modelport_serving.grpc_server.completion_queue import CorePort
+from modelport_serving.grpc_server.core_port import CorePort
 from modelport_serving.grpc_server.port import open_port
 from tests.support.certificates import self_signed
 from tests.support.grpc_calls import PREDICT, numbers, predict

@@ -120,6 +120,7 @@ def test_killed_under_load_it_costs_no_request(with_reader):
     assert not wrong
 
 
+@pytest.mark.slow
 def test_one_that_does_not_answer_is_given_up(with_reader):
     (reader,) = readers_of(psutil.Process())
     reader.suspend()
@@ -155,6 +156,7 @@ def test_they_end_with_their_server(options, serve, how):
     assert how == signal.SIGKILL or "Traceback" not in served.output
 
 
+@pytest.mark.slow
 def test_large_arrays_come_back_whole(with_reader):
     rng = np.random.default_rng(1)
     for rows in (1, 3000, 300_000, 3000):  # the third is given back to the system afterwards

@@ -327,6 +327,7 @@ def outcome(body, dtype, runs):
 @example('{"inputs": [340282356779733661637539395458142568448.0, 1.5]}', "float")
 @example('{"inputs": [1, 18446744073709551615]}', "uint64")
 @example('{"inputs": [-1, 18446744073709551615]}', "double")
+@pytest.mark.slow
 def test_bulk_path_changes_no_answer(body, dtype):
     assert outcome(body, dtype, runs=True) == outcome(body, dtype, runs=False)
 

@@ -171,6 +171,7 @@ floats = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(floats, min_size=49, max_size=120))
+@pytest.mark.slow
 def test_large_arrays_are_written_like_single_values(values):
     expected = [plain_float_text(value).encode() for value in values]
     assert float_texts(values) == expected
