@@ -130,3 +130,13 @@ def test_a_base_path_that_is_something_else(serve, root, inside, hint):
     process = serve(f"--model_base_path={root / inside}", *PORTS)
     process.wait_for_output(hint.format(root=root))
     assert process.end() == 0
+
+
+def test_a_model_that_is_broken_at_the_start_does_not_keep_others_from_being_served(serve, root):
+    """Its next attempt is a minute away."""
+    (root / "broken" / "1").mkdir(parents=True)
+    (root / "broken" / "1" / "saved_model.pb").write_bytes(b"\x08\x01\x12")
+    process = serve(str(root), *PORTS)
+    assert predicts(process.address("REST"), "a")
+    assert "broken version 1: attempt 1 of 6 to load it failed" in process.output
+    assert process.end() == 0
