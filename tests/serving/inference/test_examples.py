@@ -8,14 +8,13 @@ import tensorflow as tf
 
 from modelport.errors import InvalidArgument, Unimplemented
 from modelport.wire import messages
+from modelport_serving.inference.example_answers import classification_response, regression_response
 from modelport_serving.inference.examples import (
-    classification_response,
     example_count,
     examples_of,
     plan_classify,
     plan_multi_inference,
     plan_regress,
-    regression_response,
 )
 from modelport_serving.inference.run import Rules
 from tests.support import graphs

@@ -1,6 +1,7 @@
 """What is large is done beside the event loop, what is small at once."""
 
 import asyncio
+import gc
 import threading
 
 import numpy as np
@@ -33,6 +34,26 @@ def test_the_loop_goes_on_and_a_second_one_finds_a_thread():
         assert not long.done()
         go.set()
         assert await long
+        off_loop.stop()
+
+    asyncio.run(scene())
+
+
+def test_the_collector_pauses_while_something_is_large():
+    """With millions of values about, each look of it took seconds, and everybody waited."""
+
+    async def scene():
+        off_loop, go = OffLoop(), threading.Event()
+        long = asyncio.create_task(off_loop.run(True, go.wait, 60))
+        await asyncio.sleep(0)
+        assert await off_loop.run(True, gc.isenabled) is False
+        assert not gc.isenabled(), "another one is still under way"
+        go.set()
+        assert await long
+        assert gc.isenabled()
+        with pytest.raises(ZeroDivisionError):
+            await off_loop.run(True, divmod, 1, 0)
+        assert gc.isenabled()
         off_loop.stop()
 
     asyncio.run(scene())

@@ -7,6 +7,7 @@ import pytest
 
 from modelport import tensors
 from modelport.errors import FailedPrecondition, Internal, InvalidArgument
+from modelport.tensor_shapes import shape_proto
 from modelport.wire import messages
 from modelport_serving.inference.predict import plan_columns, plan_predict
 from modelport_serving.inference.run import Rules
@@ -70,7 +71,7 @@ def test_the_outputs_that_are_asked_for(affine):
         ),
         (request(outputs=["y", "y"], x=[1]), InvalidArgument, "duplicate output tensor alias: y"),
         (
-            request(x=messages.TensorProto(dtype=1, tensor_shape=tensors.shape_proto([-5]))),
+            request(x=messages.TensorProto(dtype=1, tensor_shape=shape_proto([-5]))),
             InvalidArgument,
             "tensor parsing",
         ),
@@ -123,14 +124,14 @@ def test_the_most_dimensions(affine, rank, taken):
 
 def test_strings_of_more_dimensions_than_tensorflow_can_walk(affine):
     """They would end the process."""
-    strings = messages.TensorProto(dtype=7, tensor_shape=tensors.shape_proto([1] * 33), string_val=[b"a"])
+    strings = messages.TensorProto(dtype=7, tensor_shape=shape_proto([1] * 33), string_val=[b"a"])
     with pytest.raises(InvalidArgument, match=r"Expected strings in at most 32 dimensions\. Received: 33"):
         plan_predict(affine, request("text", s=strings), Rules())
 
 
 def test_method_names_are_checked_where_that_was_asked_for(load, tmp_path):
     servable = load(graphs.save(tmp_path / "m", graphs.strings, method="mine"))
-    message = request(x=messages.TensorProto(dtype=7, tensor_shape=tensors.shape_proto([1]), string_val=[b"a"]))
+    message = request(x=messages.TensorProto(dtype=7, tensor_shape=shape_proto([1]), string_val=[b"a"]))
     assert tensors.decode(answer(servable, message).outputs["y"]).tolist() == [b"a"]
     with pytest.raises(Internal, match=r"method_name to be one of .*predict.* Was: mine"):
         plan_predict(servable, message, Rules(check_method_name=True))
