@@ -127,3 +127,36 @@ def gated() -> Signatures:
         "free": ({"x": x}, answer("free")),
         "go": ({"tokens": tokens}, {"sent": sent}),
     }
+
+
+def examples() -> Signatures:
+    """Signatures over serialized tf.Examples with a float `x`: `classify`, `regress` and kinds that do not fit."""
+    serialized = placeholder(tf.string, [None], "inputs")
+    x = tf.io.parse_example(serialized, {"x": tf.io.FixedLenFeature([], tf.float32)})["x"]
+    scores = tf.stack([x, 1.0 - x], axis=1, name="scores")
+    labels = tf.stack([tf.fill(tf.shape(x), "yes"), tf.fill(tf.shape(x), "no")], axis=1, name="labels")
+    given, two = {"inputs": serialized}, {"inputs": serialized, "other": placeholder(tf.float32, [None], "other")}
+    doubled = tf.identity(2 * x, "doubled")
+    return {
+        "serving_default": (given, {"classes": labels, "scores": scores}),
+        "scores_only": (given, {"scores": scores}),
+        "classes_only": (given, {"classes": labels}),
+        "flat_scores": (given, {"scores": doubled}),
+        "integer_scores": (given, {"scores": tf.cast(scores, tf.int64)}),
+        "one_row_of_scores": (given, {"scores": scores[:1]}),
+        "unequal": (given, {"classes": labels[:, :1], "scores": scores}),
+        "regress": (given, {"outputs": doubled}),
+        "regress_column": (given, {"outputs": doubled[:, None]}),
+        "regress_wide": (given, {"outputs": scores}),
+        "regress_double": (given, {"outputs": tf.cast(doubled, tf.float64)}),
+        "regress_one": (given, {"outputs": doubled[:1]}),
+        "two_inputs": (two, {"outputs": doubled}),
+        "other_input": ({"x": serialized}, {"outputs": doubled, "scores": scores}),
+        "other_output": (given, {"y": doubled}),
+    }
+
+
+def with_default() -> Signatures:
+    """`serving_default(x float[?], b float[?]) -> y = x + b`, whose `b` may be left out where its default is added."""
+    x, b = placeholder(tf.float32, [None], "x"), placeholder(tf.float32, [None], "b")
+    return {"serving_default": ({"x": x, "b": b}, {"y": x + b, "z": x - b})}

@@ -11,9 +11,10 @@ PREDICT = METHODS["Predict"].path
 STATUS = METHODS["GetModelStatus"].path
 
 
-def predict(model: str = "affine", outputs: tuple[str, ...] = (), **inputs: object) -> bytes:
+def predict(model: str = "affine", outputs: tuple[str, ...] = (), signature: str = "", **inputs: object) -> bytes:
     """A PredictRequest of float32 inputs."""
-    message = messages.PredictRequest(model_spec=messages.ModelSpec(name=model), output_filter=outputs)
+    spec = messages.ModelSpec(name=model, signature_name=signature)
+    message = messages.PredictRequest(model_spec=spec, output_filter=outputs)
     for name, value in inputs.items():
         message.inputs[name].CopyFrom(tensors.encode(np.asarray(value, np.float32)))
     return message.SerializeToString()

@@ -39,6 +39,15 @@ def test_a_broken_model_waits_for_its_next_attempt_without_a_thread():
         ]
 
 
+def test_it_can_be_enough_to_have_tried():
+    """One broken model of a repository kept all others from being served at the start, for five minutes."""
+    with managing(Loader({"bad": DataLoss("no graph")}), retry_interval_s=MINUTE_S) as (manager, told):
+        manager.set_aspired("bad", paths(1))
+        eventually(lambda: told.lines)
+        assert manager.settled("bad", tried=True)
+        assert not manager.settled("bad")
+
+
 def test_what_is_withdrawn_during_the_pause_ends_at_once_with_its_error():
     with managing(Loader({"bad": DataLoss("no graph")}), retry_interval_s=MINUTE_S) as (manager, told):
         manager.set_aspired("bad", paths(1))

@@ -139,6 +139,14 @@ def test_a_good_version_that_comes_while_a_broken_one_is_retried_starts_the_serv
         assert core.manager.available("m") == [2]
 
 
+@pytest.mark.parametrize("retries", [0, 5])
+def test_a_lenient_start_serves_what_can_be_served(models, retries):
+    load = Loader({"bad": DataLoss("no graph")})
+    with core_of(models("a", "bad"), load, lenient=True, retries=retries, retry_interval_s=60.0) as (core, _):
+        assert core.manager.available("a") == [1]
+        assert [line.partition(":")[0] for line in core.unready()] == ["model bad"]
+
+
 def test_a_start_is_given_up_when_told_so(tmp_path):
     config = ServerConfig((ModelConfig("m", str(tmp_path)),))
     with core_of(config, start=False) as (core, lines):

@@ -119,7 +119,7 @@ class Handlers:
     """Handlers of a test's own, which do what none of ours should."""
 
     def __init__(self):
-        self.cancelled = asyncio.Event()
+        self.arrived, self.cancelled = asyncio.Event(), asyncio.Event()
 
     async def fails(self, call):
         raise ValueError("odd")
@@ -132,6 +132,7 @@ class Handlers:
         call.answer(Code.DATA_LOSS, "gone: é", b"not sent", (("trailing", "t"),))
 
     async def waits(self, call):
+        self.arrived.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -189,11 +190,11 @@ def test_an_error_has_its_code_text_and_trailing_metadata(implementation):
 @pytest.mark.parametrize("how", ["cancel", "deadline"])
 def test_a_handler_is_cancelled_when_its_client_goes(implementation, how):
     async def scene(handlers, channel):
-        call = channel.unary_unary("/s/waits")(b"", timeout=0.3 if how == "deadline" else 60)
-        if how == "cancel":
-            await channel.unary_unary("/s/answers")(b"", timeout=20)  # the other has arrived before it
-            call.cancel()
+        call = channel.unary_unary("/s/waits")(b"", timeout=2 if how == "deadline" else 60)
         async with asyncio.timeout(30):
+            await handlers.arrived.wait()
+            if how == "cancel":
+                call.cancel()
             await handlers.cancelled.wait()
 
     play(implementation, scene)
