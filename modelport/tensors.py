@@ -187,6 +187,8 @@ def _from_content(content: bytes, row: DType, size: int) -> Array:
         raise InvalidArgument(
             f"Expected {expected} bytes of tensor_content for {size} values of {row.name}; received {len(content)}."
         )
+    if row.name == "bool" and content.translate(None, b"\0\1"):
+        raise InvalidArgument("Expected bytes of 0 and 1 in tensor_content of booleans; received others.")
     return np.frombuffer(content, row.numpy)
 
 

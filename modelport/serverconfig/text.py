@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from modelport.errors import InvalidArgument
+from modelport.errors import InvalidArgument, NotFound
 from modelport.regular_files import read_text
 from modelport.wire import messages
 
@@ -25,7 +25,10 @@ def read(path: Path | str) -> str:
         FailedPrecondition: it is no regular file, or larger than MOST_BYTES.
         InvalidArgument: it is no UTF-8 text.
     """
-    return read_text(Path(path), MOST_BYTES, "read the configuration")
+    try:
+        return read_text(Path(path), MOST_BYTES, "read the configuration")
+    except NotFound as error:
+        raise NotFound(f"{path}; No such file or directory") from error  # the real server's words
 
 
 def parse(text: str, kind: type[_M], source: str) -> _M:

@@ -95,7 +95,7 @@ def test_ssl_round_trip():
 
 
 def test_files(tmp_path):
-    with pytest.raises(NotFound, match="read the configuration"):
+    with pytest.raises(NotFound, match="No such file or directory"):
         config.read(tmp_path / "none.config")
     binary = tmp_path / "binary.config"
     binary.write_bytes(b"\xff\xfe")

@@ -223,3 +223,13 @@ def test_arrays_of_every_memory_order():
     for view in (array.T, array[:, ::2], np.asfortranarray(array), array.astype(">f4")):
         for typed in (False, True):
             assert np.array_equal(tensors.decode(tensors.encode(view, typed=typed)), view)
+
+
+def test_a_boolean_is_0_or_1():
+    """TensorFlow refuses others, whose meaning depends on who looks."""
+    proto = messages.TensorProto(dtype=messages.DT_BOOL, tensor_shape=tensor_shapes.shape_proto([2]))
+    proto.tensor_content = b"\1\0"
+    assert tensors.decode(proto).tolist() == [True, False]
+    proto.tensor_content = b"\1\2"
+    with pytest.raises(InvalidArgument, match="0 and 1"):
+        tensors.decode(proto)

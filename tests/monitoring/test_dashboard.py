@@ -32,7 +32,7 @@ def test_alerts_and_dashboard_name_only_what_the_server_exports(watched, ask):
 
 
 def test_prometheus_accepts_the_queries(promtool, tmp_path):
-    from monitoring.test_rules import run
+    from tests.monitoring.test_rules import run
 
     rules = [f"    - {{ record: 'q{n}', expr: '{query}' }}" for n, (_, query) in enumerate(panel_queries())]
     (tmp_path / "queries.yml").write_text("groups:\n- name: q\n  rules:\n" + "\n".join(rules) + "\n")

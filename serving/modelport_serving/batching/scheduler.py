@@ -105,7 +105,10 @@ class Scheduler:
         self._schedule(loop)
         if self._sweep is None:
             self._sweep = loop.call_later(_SWEEP_S, self._drop_expired, loop)
-        return await task.future
+        try:
+            return await task.future
+        finally:
+            del task  # an error's traceback would keep it, and the arrays in it, until the garbage collector comes
 
     def abandon(self) -> None:
         """Answer all that still wait, and all whose run is under way, with UNAVAILABLE; on the event loop."""

@@ -55,10 +55,12 @@ class Services:
         self.handlers = {METHODS[name].path: self._handler(name, endpoint) for name, endpoint in endpoints.items()}
 
     async def _classify(self, request: messages.ClassificationRequest, call: Call) -> Message:
-        return classification_response(await self._plane.classify(spec_of(request), request.input, call))
+        answer = await self._plane.classify(spec_of(request), request.input, call)
+        return await self._plane.off_loop.run(call.is_large, classification_response, answer)
 
     async def _regress(self, request: messages.RegressionRequest, call: Call) -> Message:
-        return regression_response(await self._plane.regress(spec_of(request), request.input, call))
+        answer = await self._plane.regress(spec_of(request), request.input, call)
+        return await self._plane.off_loop.run(call.is_large, regression_response, answer)
 
     async def _metadata(self, request: messages.GetModelMetadataRequest, _: Call) -> Message:
         return self._plane.metadata(request)

@@ -25,8 +25,8 @@ from modelport_serving.inference.examples import (
     plan_multi_inference,
     plan_regress,
 )
-from modelport_serving.inference.off_loop import LARGE_BYTES, OffLoop, is_large
-from modelport_serving.inference.predict import plan_columns, plan_predict
+from modelport_serving.inference.off_loop import LARGE_BYTES, LARGE_COUNT, OffLoop, is_large
+from modelport_serving.inference.predict import expands, plan_columns, plan_predict
 from modelport_serving.inference.run import Answer, Array, Rules, Run, spec_of
 from modelport_serving.monitoring.metrics import Metrics
 from modelport_serving.monitoring.request_log import Call
@@ -70,7 +70,9 @@ class DataPlane:
 
     async def predict(self, request: messages.PredictRequest, call: Call) -> messages.PredictResponse:
         """Predict, in messages."""
-        return await self._infer(spec_of(request), call, lambda servable: plan_predict(servable, request, self._rules))
+        spec = spec_of(request)
+        large = call.bytes_in > LARGE_BYTES or expands(request)
+        return await self._infer(spec, call, lambda servable: plan_predict(servable, request, self._rules), large=large)
 
     async def predict_columns(self, spec: messages.ModelSpec, read: Read, call: Call) -> Answer[dict[str, Array]]:
         """Predict, in arrays by alias; all outputs.
@@ -139,10 +141,13 @@ class DataPlane:
             raise PermissionDenied("This server was started with --enable_reload=false.")
         return await asyncio.wrap_future(self._reloads.submit(model_service.reload_config, self.core, request))
 
-    async def _infer(self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[T]]) -> T:
+    async def _infer(
+        self, spec: messages.ModelSpec, call: Call, plan: Callable[[Servable], Run[T]], *, large: bool | None = None
+    ) -> T:
         handle = self._handle(spec, call)
+        large = call.bytes_in > LARGE_BYTES if large is None else large
         try:
-            run = await self.off_loop.run(call.bytes_in > LARGE_BYTES, plan, handle.servable)
+            run = await self.off_loop.run(large, plan, handle.servable)
         except BaseException:
             handle.release()
             raise
@@ -159,7 +164,9 @@ class DataPlane:
         arrays = await self._scheduler.run(
             handle, run.feeds, run.fetches, call.deadline, call.rpc, merges=run.merges, proven=run.proven
         )
-        call.is_large = is_large(arrays)
+        # A class or a regression is a message of its own, and written by itself.
+        one_by_one = call.rpc != "Predict" and sum(array.size for array in arrays) > LARGE_COUNT
+        call.is_large = one_by_one or is_large(arrays)
         return await self.off_loop.run(call.is_large, run.finish, arrays)
 
     def warm_up(self, servable: Servable, iterations: int = 1) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from modelport.errors import ResourceExhausted
 from modelport_serving.core.daemon_executor import DaemonExecutor
 
 P = ParamSpec("P")
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 LARGE_BYTES = 2**20  # copied in a third of a millisecond; a message is copied a few times
 LARGE_COUNT = 10_000  # values that are looked at one by one, in some milliseconds
+_MAX_WAITING = 256  # each with up to hundreds of megabytes
 _THREADS = 2  # more would each take a turn before the event loop gets its own
 
 
@@ -35,13 +37,20 @@ class OffLoop:
         self._executor = DaemonExecutor(_THREADS, "large")
         self._lock = threading.Lock()
         self._pauses = 0
+        self._waiting = 0
 
     async def run(self, large: bool, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns: at once where it is small, else on a thread."""
         if not large:
             return function(*args, **kwargs)
+        if self._waiting >= _MAX_WAITING:
+            raise ResourceExhausted(f"{self._waiting} large requests wait to be read or answered. Try again later.")
         call = partial(function, *args, **kwargs)
-        return await asyncio.wrap_future(self._executor.submit(self._without_collector, call))
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(self._executor.submit(self._without_collector, call))
+        finally:
+            self._waiting -= 1
 
     def _without_collector(self, call: Callable[[], T]) -> T:
         self.pause_collector()

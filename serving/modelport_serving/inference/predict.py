@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from modelport import tensors
 from modelport.errors import FailedPrecondition, Internal, InvalidArgument, ModelportError
+from modelport.tensor_shapes import shape_and_size
 from modelport.wire import messages
 from modelport_serving.inference.run import (
     CLASSIFY_METHOD,
@@ -28,6 +29,7 @@ from modelport_serving.servables.servable import Servable, Signature
 
 # TensorFlow walks arrays of strings with an iterator of numpy's that has room for so many, and does not check.
 _MAX_STRING_RANK = 32
+_LARGE_COUNT = 2**18  # elements that are filled in a millisecond
 
 
 def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Rules) -> Run[messages.PredictResponse]:
@@ -59,6 +61,14 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
 
     fetches = [tensor_of(signature, alias, signature.outputs[alias]) for alias in aliases]
     return planned(signature, inputs, fetches, finish)
+
+
+def expands(request: messages.PredictRequest) -> bool:
+    """Whether a few values stand for a large tensor, which takes its time to fill: the last one is repeated."""
+    try:
+        return any(shape_and_size(proto.tensor_shape)[1] > _LARGE_COUNT for proto in request.inputs.values())
+    except ModelportError:  # told when the tensor is read
+        return False
 
 
 def plan_columns(

@@ -46,6 +46,7 @@ class HttpProtocol(asyncio.Protocol):
         self._writable.set()
         self._client_is_done = False  # it has closed its side
         self._draining = self._ended = False
+        self._owes_leave = False  # to send a body
         self._counted = 0  # bytes of the body that were progress
         self._unsent_before = 0  # at the last look
         self.waits_for, self.since = Waiting.REQUEST, time.monotonic()
@@ -173,7 +174,10 @@ class HttpProtocol(asyncio.Protocol):
         self.waits_for, self.since = what, time.monotonic()
 
     def _go_on(self) -> None:
-        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        """Let the client send its body; behind the answers that it waits for."""
+        if self._task is None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._owes_leave = self._task is not None
 
     def _line_up(self, item: Request | Response) -> None:
         self._waiting.append(item)
@@ -199,6 +203,8 @@ class HttpProtocol(asyncio.Protocol):
             self._task = None
         if not self._ended:
             self._note_waiting()
+            if self._owes_leave:
+                self._go_on()
             if self._client_is_done:
                 self.end()
 

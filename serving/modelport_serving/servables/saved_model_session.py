@@ -5,6 +5,7 @@ The loader, the checks of a run and the texts are those of the real server, beca
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from modelport import varint
-from modelport.errors import DataLoss, FailedPrecondition, NotFound, Unimplemented
+from modelport.errors import DataLoss, FailedPrecondition, ModelportError, NotFound, Unimplemented
 from modelport.wire import messages
 from modelport_serving.servables import tensor_memory
 from modelport_serving.servables.tensorflow_runtime import Api, Buffer, Output, api
@@ -143,9 +144,9 @@ class GraphSession:
         session, self._session = self._session, 0
         graph, self._graph = self._graph, 0
         if session:
-            with self._api.status() as status:
+            with contextlib.suppress(ModelportError), self._api.status() as status:
                 self._api.CloseSession(session, status)
-            with self._api.status() as status:
+            with contextlib.suppress(ModelportError), self._api.status() as status:
                 self._api.DeleteSession(session, status)
         if graph:
             self._api.DeleteGraph(graph)

@@ -16,6 +16,7 @@ import numpy as np
 from modelport import dtypes
 from modelport.dtypes import STRING, Layout
 from modelport.errors import InvalidArgument, ResourceExhausted, Unimplemented
+from modelport.tensors import MAX_BYTES
 from modelport_serving.servables.tensorflow_runtime import Api
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,8 +57,17 @@ def to_array(api: Api, tensor: int) -> Array:
     shape = tuple(api.Dim(tensor, axis) for axis in range(api.NumDims(tensor)))
     if row.layout is Layout.STRING:
         return _strings(api, tensor, shape)
-    data = ctypes.string_at(api.TensorData(tensor), size) if (size := api.TensorByteSize(tensor)) else b""
+    size = _checked(api.TensorByteSize(tensor))
+    data = ctypes.string_at(api.TensorData(tensor), size) if size else b""
     return np.ndarray(shape, row.numpy, data)
+
+
+def _checked(size: int) -> int:
+    if size > MAX_BYTES:
+        raise ResourceExhausted(
+            f"Expected outputs of at most {MAX_BYTES} bytes, as a message can carry. There are {size}."
+        )
+    return size
 
 
 def _allocate(api: Api, number: int, shape: tuple[int, ...], size: int) -> int:
@@ -92,7 +102,7 @@ def _strings(api: Api, tensor: int, shape: tuple[int, ...]) -> Array:
     if not array.size:
         return array
     begin = api.TensorData(tensor)
-    raw = ctypes.string_at(begin, array.size * _STRING_BYTES)
+    raw = ctypes.string_at(begin, _checked(array.size * _STRING_BYTES))
     items = []
     for position in range(0, len(raw), _STRING_BYTES):
         first = raw[position]
@@ -100,6 +110,6 @@ def _strings(api: Api, tensor: int, shape: tuple[int, ...]) -> Array:
             items.append(raw[position + 1 : position + 1 + (first >> 2)])
         else:
             at = begin + position
-            items.append(ctypes.string_at(api.StringGetDataPointer(at), api.StringGetSize(at)))
+            items.append(ctypes.string_at(api.StringGetDataPointer(at), _checked(api.StringGetSize(at))))
     array.reshape(-1)[:] = items
     return array

@@ -114,7 +114,7 @@ def test_bytes_that_are_no_text_fail_their_own_request_alone(publish, connect, b
     with serving(base, batching) as server, connect(server) as client:
         found = ask_behind_a_run(server, client, [b"1"], [b"\xff\xfe"], [b"2"], [b"odd"], [b"3"])
         assert [found[index]["y"].tolist() for index in (0, 2, 4)] == [[1], [2], [3]]
-        assert all(isinstance(found[index], InvalidArgument) for index in (1, 3))
+        assert all(isinstance(found[index], InvalidArgument) for index in (1, 3)), found
         assert "could not correctly convert string" in found[1].message
 
 

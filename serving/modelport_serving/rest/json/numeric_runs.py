@@ -35,6 +35,7 @@ _PIECE = 2**20  # bytes of text that are read at a time: two milliseconds
 _LISTS = 256  # runs whose lists are made an array at a time
 _ALL_BUT_MARKS = b"0123456789+-.eE \t\r\n"
 _NO_BRACKETS = bytes.maketrans(b"[]", b"  ")
+_DIGITS = bytes(c if c in b"[]," else ord("0") for c in range(256))
 _BUFFERS = {"i": np.dtype(np.int64), "u": np.dtype(np.uint64), "d": np.dtype(np.float64)}
 _threads = threading.local()
 
@@ -134,6 +135,7 @@ def _very_long(body: Content, start: int, end: int) -> Array:
         cut = body.find(b",", min(position + _PIECE, end), end)
         cut = end if cut < 0 else cut
         piece = body[position:cut]
+        _check_order(piece)
         marks.append(piece.translate(None, _ALL_BUT_MARKS))
         values = _parser().parse(b"[" + piece.translate(_NO_BRACKETS) + b"]")
         try:
@@ -144,6 +146,17 @@ def _very_long(body: Content, start: int, end: int) -> Array:
     if len({piece.dtype for piece in numbers}) > 1:
         numbers = [piece.astype(np.float64) for piece in numbers]
     return np.concatenate(numbers).reshape(_shape(b",".join(marks)))
+
+
+def _check_order(piece: bytes) -> None:
+    """Refuse a number that stands right behind a closing bracket or before an opening one.
+
+    Raises:
+        ValueError: one does, or brackets that no comma keeps apart.
+    """
+    signs = piece.translate(_DIGITS, b" \t\r\n")
+    if b"]0" in signs or b"0[" in signs or b"][" in signs or b"[]" in signs:
+        raise ValueError("no array of numbers")
 
 
 def _parser() -> Any:
@@ -189,6 +202,8 @@ def _shape(marks: bytes) -> tuple[int, ...]:
         ValueError: they are ragged.
     """
     depth = len(marks) - len(marks.lstrip(b"["))
+    if depth > DEEPEST:
+        raise ValueError("deeper than an array can be")
     inner = marks.index(b"]") - depth
     sizes = [inner + 1]
     unit = b"[" + b"," * inner + b"]"

@@ -36,6 +36,7 @@ from modelport_serving.rest.json.parse_errors import (
     parse_error,
 )
 
+_TOO_LATE = "Timed out while the request was being read"
 _GLANCE = 2**14  # values between two looks at the clock: some ten milliseconds
 _SHORT_STRING = 2**16  # bytes of a string without escapes that is read at once
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -76,6 +77,8 @@ def parse(
         Impatient: there are more than `most` values.
         DeadlineExceeded: the text could not be read in time.
     """
+    if deadline is not None and time.monotonic() > deadline:
+        raise DeadlineExceeded(_TOO_LATE)
     left = _GLANCE if most is None else most
     skip = _SPACE.match
     position = _end(skip, body, _behind_mark(body))
@@ -90,12 +93,12 @@ def parse(
             if most is not None:
                 raise Impatient
             if deadline is not None and time.monotonic() > deadline:
-                raise DeadlineExceeded("Timed out while the request was being read")
+                raise DeadlineExceeded(_TOO_LATE)
             left = _GLANCE
         first = body[position : position + 1]
         value: Any
         if first == b'"':
-            value, position = _string(body, position)
+            value, position = _string(body, position, deadline)
         elif first in (b"{", b"["):
             run = None
             if first == b"[" and runs and container.__class__ is dict:
@@ -175,14 +178,16 @@ def _name(body: Content, position: int) -> tuple[bytes, int]:
     return name, _end(_SPACE.match, body, position + 1)
 
 
-def _string(body: Content, start: int) -> tuple[bytes, int]:
+def _string(body: Content, start: int, deadline: float | None = None) -> tuple[bytes, int]:
     """Read the string whose quotation mark is at `start`; returns its bytes and the offset behind it."""
     plain = _PLAIN_STRING.match(body, start)
     if plain is not None:
         return plain[1], plain.end()
-    parts = []
+    parts: list[bytes] = []
     position = start + 1
     while True:
+        if deadline is not None and parts and len(parts) % _GLANCE == 0 and time.monotonic() > deadline:
+            raise DeadlineExceeded(_TOO_LATE)
         end = _end(_PLAIN_PART.match, body, position)
         parts.append(body[position:end])
         stop = body[end : end + 1]
