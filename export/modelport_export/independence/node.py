@@ -25,7 +25,7 @@ def rule(*operations: str) -> Callable[[Rule], Rule]:
 
     def enter(function: Rule) -> Rule:
         for operation in operations:
-            assert operation not in RULES, operation  # noqa: S101
+            assert operation not in RULES, operation  # noqa: S101  # a rule written twice is ours
             RULES[operation] = function
         return function
 

@@ -155,7 +155,7 @@ class Manager(Generic[S]):
                     assert harness is not None  # noqa: S101  # an action names a harness
                     self._begin_unload(harness)
                 case Load():
-                    assert harness is not None  # noqa: S101
+                    assert harness is not None  # noqa: S101  # an action names a harness
                     self._begin_load(harness)
 
     def _forget_ended(self) -> None:

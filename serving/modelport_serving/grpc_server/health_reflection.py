@@ -34,7 +34,7 @@ _OFFICIAL_TYPES = {
     "uint32_val": _Field.TYPE_UINT32,
     "uint64_val": _Field.TYPE_UINT64,
 }
-assert set(_OFFICIAL_TYPES) == {d.field for d in DTYPES if d.layout not in (Layout.BYTES, Layout.STRING)}  # noqa: S101
+assert set(_OFFICIAL_TYPES) == {d.field for d in DTYPES if d.layout not in (Layout.BYTES, Layout.STRING)}  # noqa: S101  # at import
 
 
 class Health(HealthServicer):
