@@ -20,7 +20,7 @@ _PIECE = 2**20  # bytes
 _VALUES = 2**16
 
 
-def decode(packed: bytes) -> NDArray[np.int64]:
+def decode(packed: bytes | memoryview) -> NDArray[np.int64]:
     """Read a run of varints.
 
     Runs of one-byte varints (flags, digits, small class ids) are read by numpy; others by protobuf's own parser, whose
@@ -48,13 +48,13 @@ def decode(packed: bytes) -> NDArray[np.int64]:
     return np.concatenate(pieces)
 
 
-def _decode(packed: bytes) -> NDArray[np.int64]:
+def _decode(packed: bytes | memoryview) -> NDArray[np.int64]:
     raw = np.frombuffer(packed, np.uint8)
     if not raw.size or raw.max() < _MORE:
         return raw.astype(np.int64)
     tag = b"\x0a" + encode(np.array([len(packed)]))
     try:
-        parsed = messages.Int64List.FromString(tag + packed)
+        parsed = messages.Int64List.FromString(b"".join([tag, packed]))
     except DecodeError as error:
         raise InvalidArgument(
             f"Expected a run of whole varints in a packed field of {len(packed)} bytes; it is cut off or malformed."
@@ -65,7 +65,7 @@ def _decode(packed: bytes) -> NDArray[np.int64]:
 def encode(values: NDArray[np.generic]) -> bytes:
     """Write integers or booleans of any width (shape (n,)) as a run of varints."""
     if values.size > 2 * _VALUES:
-        return b"".join([encode(values[at : at + _VALUES]) for at in range(0, values.size, _VALUES)])
+        return b"".join(encode_pieces(values))
     if not values.size:
         return b""
     wide = values.astype(np.uint64) if values.dtype.kind == "u" else values.astype(np.int64).view(np.uint64)
@@ -82,3 +82,13 @@ def encode(values: NDArray[np.generic]) -> bytes:
     used[:, 0] = True
     groups[:, :-1] |= used[:, 1:].view(np.uint8) << 7
     return groups[used].tobytes()
+
+
+def encode_pieces(values: NDArray[np.generic]) -> list[bytes]:
+    """`encode` in pieces that make up the run, each written in some milliseconds."""
+    return [encode(values[at : at + _VALUES]) for at in range(0, values.size, _VALUES)]
+
+
+def encode_one(value: int) -> bytes:
+    """A single number that is not negative, such as a tag or a length."""
+    return encode(np.array([value]))

@@ -11,8 +11,10 @@ from modelport.errors import Code, Internal, ModelportError
 from modelport.wire import messages
 from modelport.wire.services import METHODS
 from modelport_serving.grpc_server.unary_call import Handler, UnaryCall
+from modelport_serving.inference import large_request
 from modelport_serving.inference.data_plane import DataPlane
 from modelport_serving.inference.example_answers import classification_response, regression_response
+from modelport_serving.inference.large_response import LargeResponse
 from modelport_serving.inference.off_loop import LARGE_BYTES
 from modelport_serving.inference.run import spec_of
 from modelport_serving.monitoring.request_log import Call, Calls, new_request_id
@@ -20,7 +22,7 @@ from modelport_serving.monitoring.request_log import Call, Calls, new_request_id
 _MAX_TEXT = 1024  # bytes of an error text, as in the real server
 _REQUEST_ID = "x-request-id"
 
-Endpoint = Callable[[Any, Call], Awaitable[Message]]
+Endpoint = Callable[[Any, Call], Awaitable[Message | LargeResponse]]
 
 
 def shorten(message: str) -> str:
@@ -73,7 +75,8 @@ class Services:
 
     def _handler(self, name: str, endpoint: Endpoint) -> Handler:
         """Parse, call, serialise, answer."""
-        parse, path = METHODS[name].request.FromString, METHODS[name].path
+        path = METHODS[name].path
+        parse = large_request.parse if name == "Predict" else METHODS[name].request.FromString
         calls, off_loop = self._calls, self._plane.off_loop
 
         async def answer(received: UnaryCall) -> None:

@@ -25,8 +25,9 @@ from modelport_serving.inference.examples import (
     plan_multi_inference,
     plan_regress,
 )
+from modelport_serving.inference.large_request import Request
 from modelport_serving.inference.off_loop import LARGE_BYTES, LARGE_COUNT, OffLoop, is_large
-from modelport_serving.inference.predict import expands, plan_columns, plan_predict
+from modelport_serving.inference.predict import Response, expands, plan_columns, plan_predict
 from modelport_serving.inference.run import Answer, Array, Rules, Run, spec_of
 from modelport_serving.monitoring.metrics import Metrics
 from modelport_serving.monitoring.request_log import Call
@@ -68,11 +69,14 @@ class DataPlane:
         self._takes_reloads = reloads
         self._reloads = DaemonExecutor(1, "reload")  # they wait for models, one after the other
 
-    async def predict(self, request: messages.PredictRequest, call: Call) -> messages.PredictResponse:
+    async def predict(self, request: Request, call: Call) -> Response:
         """Predict, in messages."""
-        spec = spec_of(request)
-        large = call.bytes_in > LARGE_BYTES or expands(request)
-        return await self._infer(spec, call, lambda servable: plan_predict(servable, request, self._rules), large=large)
+        message, apart = request
+        spec = spec_of(message)
+        large = call.bytes_in > LARGE_BYTES or expands(message)
+        return await self._infer(
+            spec, call, lambda servable: plan_predict(servable, message, self._rules, apart), large=large
+        )
 
     async def predict_columns(self, spec: messages.ModelSpec, read: Read, call: Call) -> Answer[dict[str, Array]]:
         """Predict, in arrays by alias; all outputs.

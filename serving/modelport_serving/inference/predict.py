@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from modelport import tensors
 from modelport.errors import FailedPrecondition, Internal, InvalidArgument, ModelportError
 from modelport.tensor_shapes import shape_and_size
+from modelport.tensors import Apart
 from modelport.wire import messages
+from modelport_serving.inference.large_response import LargeResponse, is_large
 from modelport_serving.inference.run import (
     CLASSIFY_METHOD,
     DEFAULT_SIGNATURE,
@@ -29,11 +31,22 @@ from modelport_serving.servables.servable import Servable, Signature
 
 # TensorFlow walks arrays of strings with an iterator of numpy's that has room for so many, and does not check.
 _MAX_STRING_RANK = 32
+NOTHING: Mapping[str, Apart] = {}
 _LARGE_COUNT = 2**18  # elements that are filled in a millisecond
 
+Response = messages.PredictResponse | LargeResponse
 
-def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Rules) -> Run[messages.PredictResponse]:
+
+def plan_predict(
+    servable: Servable, request: messages.PredictRequest, rules: Rules, apart: Mapping[str, Apart] = NOTHING
+) -> Run[Response]:
     """Check a Predict request against a version.
+
+    Args:
+        servable: the version.
+        request: the message.
+        rules: the server's.
+        apart: by alias, values of inputs that are not in the message; see `large_request`.
 
     Raises:
         FailedPrecondition: the signature does not exist.
@@ -45,19 +58,22 @@ def plan_predict(servable: Servable, request: messages.PredictRequest, rules: Ru
     if signature is None:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
     check_method_name(signature, rules)
-    inputs = _inputs(signature, request.inputs)
+    inputs = _inputs(signature, request.inputs, apart)
     check_ranks(inputs.values(), rules)
     aliases = _output_aliases(signature, request.output_filter)
 
-    def finish(arrays: Sequence[Array]) -> messages.PredictResponse:
+    def finish(arrays: Sequence[Array]) -> Response:
         response = messages.PredictResponse()
         content = rules.tensor_content
+        large = {alias: array for alias, array in zip(aliases, arrays, strict=True) if is_large(array)}
         for alias, array in zip(aliases, arrays, strict=True):
+            if alias in large:
+                continue
             tensors.encode_into(
                 response.outputs.get_or_create(alias), array, typed=not content, strings_as_content=content
             )
         fill_spec(response.model_spec, servable.id, name)
-        return response
+        return LargeResponse(response, large, typed=not content) if large else response
 
     fetches = [tensor_of(signature, alias, signature.outputs[alias]) for alias in aliases]
     return planned(signature, inputs, fetches, finish)
@@ -110,7 +126,9 @@ def check_method_name(signature: Signature, rules: Rules) -> None:
         )
 
 
-def _inputs(signature: Signature, inputs: Mapping[str, messages.TensorProto]) -> dict[str, Array]:
+def _inputs(
+    signature: Signature, inputs: Mapping[str, messages.TensorProto], apart: Mapping[str, Apart]
+) -> dict[str, Array]:
     """The arrays of a request and of the defaults, by alias."""
     expected = signature.inputs
     if len(inputs) > len(expected) or (len(inputs) < len(expected) and not signature.defaults):
@@ -130,7 +148,7 @@ def _inputs(signature: Signature, inputs: Mapping[str, messages.TensorProto]) ->
                 f"{_listed(signature.defaults)}"
             )
         try:
-            arrays[alias] = tensors.decode(proto)
+            arrays[alias] = tensors.decode(proto, apart.get(alias))
         except ModelportError as error:
             raise InvalidArgument(f"tensor parsing error: {alias}") from error
     if used != len(inputs):

@@ -9,6 +9,8 @@ read in place, all others by the C API's functions.
 from __future__ import annotations
 
 import ctypes
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from modelport import dtypes
 from modelport.dtypes import STRING, Layout
 from modelport.errors import InvalidArgument, ResourceExhausted, Unimplemented
 from modelport.tensors import MAX_BYTES
+from modelport_serving.servables.plain_memory import copy_from, copy_to
 from modelport_serving.servables.tensorflow_runtime import Api
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,6 +28,7 @@ _STRING_BYTES = 24
 _SMALL, _OFFSET = 0, 2  # kinds
 _LONGEST_STRING = 2**30 - 1  # bytes: the size has 30 bits
 _HEADER = np.dtype([("size", "<u4"), ("offset", "<u4"), ("rest", "V16")])
+_PIECE = 2**20  # bytes of strings that are joined without a turn for other threads
 
 
 def to_tensor(api: Api, array: Array) -> int:
@@ -40,7 +44,7 @@ def to_tensor(api: Api, array: Array) -> int:
     flat = np.ascontiguousarray(array)
     tensor = _allocate(api, row.number, array.shape, flat.nbytes)
     if flat.nbytes:
-        ctypes.memmove(api.TensorData(tensor), flat.ctypes.data, flat.nbytes)
+        copy_to(api.TensorData(tensor), [flat.reshape(-1).view(np.uint8)])
     return tensor
 
 
@@ -58,8 +62,13 @@ def to_array(api: Api, tensor: int) -> Array:
     if row.layout is Layout.STRING:
         return _strings(api, tensor, shape)
     size = _checked(api.TensorByteSize(tensor))
-    data = ctypes.string_at(api.TensorData(tensor), size) if size else b""
-    return np.ndarray(shape, row.numpy, data)
+    array = np.empty(shape, row.numpy)
+    if size != array.nbytes:
+        raise Unimplemented(f"Expected {array.nbytes} bytes for {list(shape)} of {row.numpy}. Received: {size}.")
+    if size:
+        copy_from(api.TensorData(tensor), array)
+    array.flags.writeable = False
+    return array
 
 
 def _checked(size: int) -> int:
@@ -90,11 +99,26 @@ def _string_tensor(api: Api, array: Array) -> int:
     if len(items) and int(offsets.max()) >= 2**32:
         raise ResourceExhausted("Expected strings of at most 4 GiB in one tensor.")
     header["offset"] = offsets
-    block = header.tobytes() + b"\0".join([*items, b""])  # each ends with a NUL, as C strings do
-    tensor = _allocate(api, STRING.number, array.shape, len(block))
-    if block:
-        ctypes.memmove(api.TensorData(tensor), block, len(block))
+    tensor = _allocate(api, STRING.number, array.shape, int(starts[-1]))
+    copy_to(api.TensorData(tensor), itertools.chain([header.tobytes()], _pieces(items)))
     return tensor
+
+
+def _pieces(items: list[bytes]) -> Iterator[bytes]:
+    """The strings one after the other, each with a NUL behind it, as C strings have."""
+    begin = size = 0
+    for end, item in enumerate(items):
+        if len(item) >= _PIECE or size >= _PIECE:
+            if end > begin:
+                yield b"\0".join([*items[begin:end], b""])
+            begin, size = end, 0
+        if len(item) >= _PIECE:
+            yield item
+            yield b"\0"
+            begin = end + 1
+        else:
+            size += len(item) + 1
+    yield b"\0".join([*items[begin:], b""])
 
 
 def _strings(api: Api, tensor: int, shape: tuple[int, ...]) -> Array:
