@@ -50,6 +50,7 @@ class Manifest:
     content_digest: str = ""  # empty: the digest of all files is taken
     signatures: Mapping[str, Any] = field(default_factory=dict)  # name -> {"inputs"|"outputs": {alias: dtype, shape}}
     row_independent: Sequence[str] = ()  # signatures whose rows are proven not to influence one another
+    loop_free: Sequence[str] = ()  # signatures whose graphs have no loops
     metrics: Mapping[str, float] = field(default_factory=dict)  # on held-out data
     data: Mapping[str, Any] = field(default_factory=dict)  # source and fingerprint of the training data
     training: Mapping[str, Any] = field(default_factory=dict)  # configuration that the model was trained with
@@ -76,6 +77,7 @@ _CHECKS: dict[str, Check] = {
     "content_digest": _TEXT,
     "signatures": _OBJECT,
     "row_independent": (is_texts, "a list of names of signatures"),
+    "loop_free": (is_texts, "a list of names of signatures"),
     "metrics": _NUMBERS,
     "data": _OBJECT,
     "training": _OBJECT,
@@ -192,7 +194,8 @@ def _from_object(found: Mapping[str, Any], path: Path) -> Manifest:
     known = {f.name for f in dataclasses.fields(Manifest)}
     fields = {key: value for key, value in found.items() if key in known}
     fields["files"] = {name: _file(name, file, path) for name, file in fields.get("files", {}).items()}
-    fields["row_independent"] = tuple(fields.get("row_independent", ()))
+    for names in ("row_independent", "loop_free"):
+        fields[names] = tuple(fields.get(names, ()))
     return Manifest(**fields)
 
 

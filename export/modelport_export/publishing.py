@@ -188,6 +188,7 @@ def _fill(
         source_revision=_revision(),
         proof=proof,
         row_independent=[signature for signature, verdict in independence.items() if verdict["independent"]],
+        loop_free=[signature for signature, verdict in independence.items() if verdict["loop_free"]],
     )
     (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
     return manifest

@@ -98,6 +98,7 @@ def test_what_is_wrong_is_said_as_it_is(version, content, said):
         ({"row_independent": "serving_default"}, "'row_independent' in .* as a list of names"),
         ({"row_independent": [1]}, "'row_independent'"),
         ({"row_independent": None}, "'row_independent'"),
+        ({"loop_free": "serving_default"}, "'loop_free' in .* as a list of names"),
         ({"files": ["a"]}, "'files' in .* as an object"),
         ({"files": {"a": 1}}, "Expected 'sha256' and 'size' of the file 'a'"),
         ({"files": {"a": {"sha256": "0" * 64}}}, "Expected 'sha256' and 'size' of the file 'a'"),

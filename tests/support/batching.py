@@ -46,7 +46,7 @@ class Stage:
         signature: str = "serving_default",
         deadline: float | None = None,
         merges: bool = True,
-        proven: bool = False,
+        steady: bool = False,
         fetches: Sequence[str] | None = None,
     ) -> tuple[list[float], list[int]]:
         """The numbers, and how many rows the run had for each."""
@@ -57,7 +57,7 @@ class Stage:
         x[:] = values
         names = fetches or [info.tensor for info in chosen.outputs.values()]
         feeds = {chosen.inputs["x"].tensor: x}
-        arrays = await self.scheduler.run(handle, feeds, names, deadline, "Predict", merges=merges, proven=proven)
+        arrays = await self.scheduler.run(handle, feeds, names, deadline, "Predict", merges=merges, steady=steady)
         found = dict(zip(names, (array.tolist() for array in arrays), strict=True))
         return tuple(found.get(info.tensor) for info in (chosen.outputs["y"], chosen.outputs["company"]))
 

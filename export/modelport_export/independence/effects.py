@@ -43,6 +43,15 @@ def is_pure(operation: str) -> bool:
 
 def find(graph_def: Any, feeds: Iterable[str], fetches: Sequence[str]) -> Mixed | None:
     """The first operation behind the fetches, as far as the feeds, that is not known to be without effects."""
+    functions = {function.signature.name for function in graph_def.library.function}
+    for node in nodes(graph_def, feeds, fetches):
+        if not (node.op in READERS or node.op in functions or is_pure(node.op)):
+            return Mixed(node.op, node.name)
+    return None
+
+
+def nodes(graph_def: Any, feeds: Iterable[str], fetches: Sequence[str]) -> Iterator[Any]:
+    """All nodes behind the fetches, as far as the feeds, with those of the functions that they call."""
     functions = {function.signature.name: function for function in graph_def.library.function}
     by_name = {node.name: node for node in graph_def.node}
     waiting = list(fetches)
@@ -56,8 +65,7 @@ def find(graph_def: Any, feeds: Iterable[str], fetches: Sequence[str]) -> Mixed 
         seen.add(tensor)
         done.add(name)
         node = by_name[name]
-        if not _is_harmless(node, functions):
-            return Mixed(node.op, node.name)
+        yield node
         called += _called(node, functions)
         waiting += [source if ":" in source or source[0] == "^" else f"{source}:0" for source in node.input]
     known: set[str] = set()
@@ -67,14 +75,8 @@ def find(graph_def: Any, feeds: Iterable[str], fetches: Sequence[str]) -> Mixed 
             continue
         known.add(name)
         for node in functions[name].node_def:
-            if not _is_harmless(node, functions):
-                return Mixed(node.op, node.name)
+            yield node
             called += _called(node, functions)
-    return None
-
-
-def _is_harmless(node: Any, functions: Any) -> bool:
-    return node.op in READERS or node.op in functions or is_pure(node.op)
 
 
 def _called(node: Any, functions: Any) -> Iterator[str]:

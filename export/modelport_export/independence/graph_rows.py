@@ -11,6 +11,7 @@ from typing import Any
 
 from modelport_export.independence import effects
 from modelport_export.independence.flattening import Leaf, flatten_graph
+from modelport_export.independence.loops import LOOPS
 from modelport_export.independence.values import ROWS, Mixed, Rows, Value
 from modelport_export.independence.walk import Walk
 
@@ -49,6 +50,14 @@ def objection(meta_graph: Any, signature: str) -> str | None:
         if reason:
             return f"output {alias!r} {reason}"
     return None
+
+
+def has_loops(meta_graph: Any, signature: str) -> bool:
+    """Whether a signature's graph has a loop, whose turns may follow from values; of one that is proven."""
+    definition = meta_graph.signature_def[signature]
+    feeds = [info.name for info in definition.inputs.values()]
+    fetches = [info.name for info in definition.outputs.values()]
+    return any(node.op in LOOPS for node in effects.nodes(meta_graph.graph_def, feeds, fetches))
 
 
 def _no_rows(info: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def prove(
         elif signature not in feeds:
             verdicts[signature] = Verdict(False, "no samples: its graph shows it, but no run could contradict")
         else:
-            verdicts[signature] = _by_runs(name, client, signature, feeds[signature], tolerances[signature])
+            verdict = _by_runs(name, client, signature, feeds[signature], tolerances[signature])
+            loop_free = verdict.independent and not graph_rows.has_loops(meta_graph, signature)
+            verdicts[signature] = dataclasses.replace(verdict, loop_free=loop_free)
     return verdicts
 
 

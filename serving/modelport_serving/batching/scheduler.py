@@ -70,7 +70,7 @@ class Scheduler:
         api: str,
         *,
         merges: bool = False,
-        proven: bool = False,
+        steady: bool = False,
     ) -> list[Array]:
         """Run a request and give the handle back when it ended, even if nobody waits any more.
 
@@ -81,7 +81,7 @@ class Scheduler:
             deadline: on the monotonic clock; work that has passed it is not begun.
             api: who asks, for the metrics.
             merges: whether the request may share a run without --enable_batching.
-            proven: whether its rows were proven to be independent; then the time of a run follows from its shapes.
+            steady: whether the time of its run follows from its shapes.
 
         Raises:
             Overloaded: too many requests wait.
@@ -94,7 +94,7 @@ class Scheduler:
                     f"{self.waiting} requests are waiting, and --max_waiting_requests is {self._max_waiting}. "
                     "Try again later."
                 )
-            waits_in, rows = _queue_of(handle.servable, feeds, fetches, merges, proven)
+            waits_in, rows = _queue_of(handle.servable, feeds, fetches, merges, steady)
             task = Task(handle, feeds, rows, deadline, api, loop.create_future())
             waits_in.add(task, lambda batch: loop.call_later(batch.wait_s, self._make_due, loop, batch))
         except BaseException:
@@ -200,7 +200,7 @@ class Scheduler:
 
 
 def _queue_of(
-    servable: Servable, feeds: Mapping[str, Array], fetches: Sequence[str], merges: bool, proven: bool
+    servable: Servable, feeds: Mapping[str, Array], fetches: Sequence[str], merges: bool, steady: bool
 ) -> tuple[BatchQueue, int | None]:
     """The queue of a request, and its rows where they may be merged."""
     limits = servable.limits
@@ -211,7 +211,7 @@ def _queue_of(
         limits = UNASKED
         rows = row_count(feeds) if merges else None
     alike = likeness(feeds, padded=limits.pad) if rows is not None else ()
-    brief = proven and all(a.dtype != object for a in feeds.values()) and _bytes(feeds) <= _BRIEF_BYTES
+    brief = steady and all(a.dtype != object for a in feeds.values()) and _bytes(feeds) <= _BRIEF_BYTES
     key = (tuple(feeds), tuple(fetches), alike, brief)
     found: BatchQueue | None = servable.queues.get(key)
     if found is None:

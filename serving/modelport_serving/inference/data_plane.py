@@ -166,7 +166,7 @@ class DataPlane:
     async def _run(self, handle: Handle[Servable], run: Run[T], call: Call) -> T:
         """Run what was planned, and make the answer; the scheduler gives the handle back."""
         arrays = await self._scheduler.run(
-            handle, run.feeds, run.fetches, call.deadline, call.rpc, merges=run.merges, proven=run.proven
+            handle, run.feeds, run.fetches, call.deadline, call.rpc, merges=run.merges, steady=run.steady
         )
         # A class or a regression is a message of its own, and written by itself.
         one_by_one = call.rpc != "Predict" and sum(array.size for array in arrays) > LARGE_COUNT

@@ -31,14 +31,14 @@ class Run(Generic[T]):
         feeds: tensor name → array.
         fetches: tensor names.
         finish: arrays in the order of `fetches` → the answer.
-        merges, proven: see `Signature`.
+        merges, steady: see `Signature`.
     """
 
     feeds: Mapping[str, Array]
     fetches: Sequence[str]
     finish: Callable[[Sequence[Array]], T]
     merges: bool = False
-    proven: bool = False
+    steady: bool = False
 
 
 def planned(
@@ -46,8 +46,8 @@ def planned(
 ) -> Run[T]:
     """The run of checked inputs, by alias; what was proven of a signature holds for inputs of the declared shapes."""
     feeds = {tensor_of(signature, alias, signature.inputs[alias]): array for alias, array in inputs.items()}
-    fits = (signature.merges or signature.proven) and signature.fits(inputs)
-    return Run(feeds, fetches, finish, fits and signature.merges, fits and signature.proven)
+    fits = (signature.merges or signature.steady) and signature.fits(inputs)
+    return Run(feeds, fetches, finish, fits and signature.merges, fits and signature.steady)
 
 
 @dataclass(frozen=True)

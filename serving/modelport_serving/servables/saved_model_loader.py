@@ -85,6 +85,7 @@ class SavedModelLoader:
                 self._limits_of(path),
                 options.join_requests,
                 () if facts is None else facts.row_independent,
+                () if facts is None else facts.loop_free,
             )
         except BaseException:
             session.close()

@@ -49,7 +49,7 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     defaults: Mapping[str, messages.TensorProto]
     proto: messages.SignatureDef
-    proven: bool  # the publisher proved that rows do not influence one another, in inputs of the declared shapes
+    steady: bool  # the time of a run follows from its shapes, for inputs of the declared ones; so it was proven
     merges: bool  # requests of the declared shapes that wait anyway may share a run
 
     def fits(self, inputs: Mapping[str, Array]) -> bool:
@@ -72,6 +72,7 @@ class Servable:
         limits: how requests are batched, where that was asked for.
         joins: which signatures' requests may share a run without having been asked to.
         proven: names of the signatures whose rows the publisher proved to be independent.
+        loop_free: names of those whose graphs have no loops.
 
     Attributes:
         queues: the scheduler's, of this version's requests; gone with it.
@@ -87,6 +88,7 @@ class Servable:
         limits: BatchLimits | None = None,
         joins: Joins = "proven",
         proven: Container[str] = (),
+        loop_free: Container[str] = (),
     ) -> None:
         self.id = servable_id
         self.path = path
@@ -96,7 +98,8 @@ class Servable:
         self.queues: dict[Any, Any] = {}
         self._session = session
         self.signatures = {
-            name: _signature(name, data, joins, name in proven) for name, data in session.signature_defs.items()
+            name: _signature(name, data, joins, name in proven, name in loop_free)
+            for name, data in session.signature_defs.items()
         }
 
     def run(
@@ -134,7 +137,7 @@ class Servable:
         self._session.close()
 
 
-def _signature(name: str, data: bytes, joins: Joins, proven: bool) -> Signature:
+def _signature(name: str, data: bytes, joins: Joins, proven: bool, loop_free: bool) -> Signature:
     proto = messages.SignatureDef.FromString(data)
     is_open = all(_is_open(info) for infos in (proto.inputs, proto.outputs) for info in infos.values())
     return Signature(
@@ -144,7 +147,7 @@ def _signature(name: str, data: bytes, joins: Joins, proven: bool) -> Signature:
         outputs={alias: _tensor(info) for alias, info in proto.outputs.items()},
         defaults=dict(proto.defaults),
         proto=proto,
-        proven=proven and is_open,
+        steady=proven and loop_free and is_open,
         merges=is_open and (joins == "all" or (joins == "proven" and proven)),
     )
 

@@ -32,7 +32,7 @@ def test_a_model_of_two_inputs_and_outputs_is_named(tmp_path):
     """Without samples of one's own: random ones do."""
     published = publish(load_recipe("two_branch").build(10), name="m", repository=tmp_path)
     facts = manifests.read(published.path)
-    assert list(facts.row_independent) == ["serving_default"]
+    assert list(facts.row_independent) == list(facts.loop_free) == ["serving_default"]
     report = (published.path / "assets.extra" / "report.md").read_text("utf-8")
     assert "| serving_default | yes | by its graph and " in report
 
@@ -55,12 +55,20 @@ def test_a_foreign_signature_is_named_with_samples_only(save, tmp_path):
     folder = save(lambda x: x * 2, [None, 3])
     first = publish(folder, name="m", repository=tmp_path / "with", samples={"x0": X})
     facts = manifests.read(first.path)
-    assert list(facts.row_independent) == ["serving_default"]
+    assert list(facts.row_independent) == list(facts.loop_free) == ["serving_default"]
     assert "by its graph and " in facts.proof["row_independence"]["serving_default"]["reason"]
     second = publish(folder, name="m", repository=tmp_path / "without")
     facts = manifests.read(second.path)
     assert list(facts.row_independent) == []
     assert "no samples" in facts.proof["row_independence"]["serving_default"]["reason"]
+
+
+def test_a_signature_with_a_loop_is_named_and_said_to_have_one(save, tmp_path):
+    """How often a loop turns may follow from a value: the server keeps such runs off its event loop."""
+    folder = save(lambda x: tf.map_fn(lambda row: row * tf.reduce_sum(row), x), [None, 3])
+    facts = manifests.read(publish(folder, name="m", repository=tmp_path / "models", samples={"x0": X}).path)
+    assert list(facts.row_independent) == ["serving_default"]
+    assert list(facts.loop_free) == []
 
 
 def test_runs_catch_what_the_graph_would_have_passed(save, tmp_path):

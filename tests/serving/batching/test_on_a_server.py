@@ -58,7 +58,7 @@ def publish(tmp_path, gated_files):
         repository = Repository(tmp_path)
         with repository.stage("m") as staging:
             shutil.copytree(gated_files, staging.path, dirs_exist_ok=True)
-            staging.commit(Manifest(model="m", row_independent=row_independent))
+            staging.commit(Manifest(model="m", row_independent=row_independent, loop_free=row_independent))
         return repository.base_path("m")
 
     return publish

@@ -186,9 +186,10 @@ def test_questions_that_make_no_sense(servable, request_, kind, words):
 
 def test_runs_are_shared_as_the_signature_allows(load):
     """Each request's examples are rows like any others."""
-    proven = load(graphs.examples, proven=("regress", "classes_only", "scores_only"))
+    names = ("regress", "classes_only", "scores_only")
+    proven = load(graphs.examples, proven=names, loop_free=names)
     run = plan_regress(proven, "regress", given(0.5), Rules())
-    assert (run.merges, run.proven) == (True, True)
+    assert (run.merges, run.steady) == (True, True)
     assert not plan_regress(proven, "regress_column", given(0.5), Rules()).merges
     assert not plan_multi_inference(proven, multi(("regress", REGRESS), ("", CLASSIFY)), Rules()).merges
     both = multi(("regress", REGRESS), ("scores_only", CLASSIFY))

@@ -92,7 +92,7 @@ def test_what_a_publisher_proved_is_taken_from_the_manifest(tmp_path, model_file
     assert merging == {"serving_default"}
     signatures = load(published.path, Options(join_requests="all")).signatures
     assert signatures["named"].merges
-    assert not signatures["named"].proven
+    assert not signatures["named"].steady
     (published.path / "assets.extra" / "manifest.json").write_text("{")
     with pytest.raises(DataLoss, match="manifest"):
         load(published.path)

@@ -65,9 +65,9 @@ def servable(folder):
 )
 def test_who_shares_runs(servable, joins, proven, merging):
     """Only what the publisher proved, unless the operator says more; never what has no rows."""
-    made = servable(joins=joins, proven=proven)
+    made = servable(joins=joins, proven=proven, loop_free=proven)
     assert {name for name, signature in made.signatures.items() if signature.merges} == merging
-    assert {name for name, signature in made.signatures.items() if signature.proven} == {"open"} & set(proven)
+    assert {name for name, signature in made.signatures.items() if signature.steady} == {"open"} & set(proven)
 
 
 def test_what_was_proven_holds_for_the_declared_shapes(servable):
