@@ -13,6 +13,7 @@ from pathlib import Path
 from modelport.errors import from_os_error
 
 _MAX_LINES = 10_000  # that may wait to be written, a few megabytes; more are lost, which is told once
+_LOOK_S = 1.0  # between two looks whether the file is to be opened anew, while no line comes
 _MODE = 0o640  # of a file that is made; one that is there keeps its own
 
 
@@ -47,7 +48,7 @@ class LineWriter:
             self._lost("more lines come than can be written")
 
     def reopen(self) -> None:
-        """Open the file anew before the next line: a rotation has moved the old one away."""
+        """Open the file anew, within a second: a rotation has moved the old one away. A signal's handler may call it."""
         self._reopen_due.set()
 
     def close(self, seconds: float) -> None:
@@ -68,7 +69,7 @@ class LineWriter:
         return descriptor
 
     def _write_all(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (line := self._next()) is not None:
             if self._reopen_due.is_set():
                 self._reopen_due.clear()
                 self._open_again()
@@ -80,6 +81,13 @@ class LineWriter:
         if not isinstance(self._target, int):
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
+
+    def _next(self) -> bytes | None:
+        """The next line; an empty one where none has come."""
+        try:
+            return self._lines.get(timeout=_LOOK_S)
+        except queue.Empty:
+            return b""
 
     def _open_again(self) -> None:
         try:
