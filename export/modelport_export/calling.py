@@ -16,14 +16,27 @@ import numpy as np
 
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_export import naming
+from modelport_export.keras_layers import layers_of
 from modelport_export.signatures import Spec, check_aliases, spec_of
 
 _REMEDY = (
     "Give samples={'name': array, …} with one raw array for each input, or input_signature={'name': "
     "tf.TensorSpec([None, …], dtype), …}."
 )
+_NAMED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
 # Layers whose input is an index or a text: the float32 that a bare shape suggests would be wrong for them.
-_NOT_FLOAT = ("Embedding", "StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing")
+_NOT_FLOAT = (
+    keras.layers.Embedding,
+    keras.layers.StringLookup,
+    keras.layers.IntegerLookup,
+    keras.layers.TextVectorization,
+    keras.layers.Hashing,
+    keras.layers.HashedCrossing,
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,7 @@ def describe(model: Any, samples: Mapping[str, Any] | None = None, input_signatu
         FailedPrecondition: a subclassed model whose inputs cannot be derived.
         InvalidArgument: names or dtypes that cannot be served.
     """
-    functional = model._functional if isinstance(model, keras.Sequential) else model
-    structure = getattr(functional, "_inputs_struct", None)
+    structure = _structure(model)
     if structure is not None:
         call = _from_structure(structure)
         return call if input_signature is None else _overridden(call, input_signature)
@@ -71,6 +83,17 @@ def describe(model: Any, samples: Mapping[str, Any] | None = None, input_signatu
     if samples:
         return _from_names(model, {name: _as_keras_takes(array) for name, array in samples.items()}, "samples")
     return _from_build(model)
+
+
+def is_described_by_samples(model: Any) -> bool:
+    """Whether shapes and dtypes of the model's inputs are known from samples only."""
+    return _structure(model) is None
+
+
+def _structure(model: Any) -> Any:
+    """The nesting of a functional or Sequential model's inputs; None of a subclassed one."""
+    functional = model._functional if isinstance(model, keras.Sequential) else model
+    return getattr(functional, "_inputs_struct", None)
 
 
 def _from_structure(structure: Any) -> Call:
@@ -97,22 +120,42 @@ def _from_names(model: Any, named: Mapping[str, Any], argument: str) -> Call:
     names = list(named)
     check_aliases(names, "input")
     specs = {name: _batched(tensor, name) for name, tensor in named.items()}
-    parameters = _parameters(model)
+    parameters = inspect.signature(model.call).parameters
     recorded = _recorded(model)
-    if len(names) > 1 and set(names) <= set(parameters):
-        return Call(specs, kwargs={name: name for name in names})
-    if isinstance(recorded, Mapping):
-        if set(recorded) != set(names):
-            raise InvalidArgument(
-                f"Expected {argument} to name the inputs that the model was built on, {sorted(recorded)}. "
-                f"Received: {names}"
-            )
+    if isinstance(recorded, Mapping) and set(recorded) == set(names):
         return Call(specs, args=({name: name for name in recorded},))
+    among = [name for name in names if name in parameters]
+    if len(among) == len(names):
+        _refuse_missing(model, parameters, names, argument)
+        return Call(specs, kwargs={name: name for name in names})
+    needed = [p.name for p in parameters.values() if p.default is p.empty and p.kind in _NAMED]
+    if among or len(needed) > 1:
+        raise InvalidArgument(
+            f"Expected {argument} to name parameters of {type(model).__name__}.call{inspect.signature(model.call)}. "
+            f"Received: {names}"
+        )
+    if isinstance(recorded, Mapping):
+        raise InvalidArgument(
+            f"Expected {argument} to name the inputs that the model was built on, {sorted(recorded)}. Received: {names}"
+        )
     if isinstance(recorded, list) and len(recorded) == len(names):
         return Call(specs, args=(names,))
     if len(names) == 1:
         return Call(specs, args=(names[0],))
     return Call(specs, args=({name: name for name in names},))
+
+
+def _refuse_missing(model: Any, parameters: Mapping[str, inspect.Parameter], names: Sequence[str], what: str) -> None:
+    missing = [
+        p.name
+        for p in parameters.values()
+        if p.default is p.empty and p.kind in _NAMED and p.name not in (*names, "training")
+    ]
+    if missing:
+        raise InvalidArgument(
+            f"Expected {what} for all parameters of {type(model).__name__}.call that have no default; {missing} are "
+            f"missing. Received: {list(names)}"
+        )
 
 
 def _from_build(model: Any) -> Call:
@@ -123,8 +166,8 @@ def _from_build(model: Any) -> Call:
             f"Expected to learn the inputs of the subclassed model {name!r} from its build; Keras recorded "
             f"{'nothing' if recorded is None else 'one shape for several arguments'}. {_REMEDY}"
         )
-    for layer in model._flatten_layers(include_self=False):
-        if type(layer).__name__ in _NOT_FLOAT:
+    for layer in layers_of(model):
+        if isinstance(layer, _NOT_FLOAT):
             raise FailedPrecondition(
                 f"Expected to learn the dtypes of the subclassed model {name!r}'s inputs; Keras recorded only shapes, "
                 f"and its layer {layer.name!r} ({type(layer).__name__}) does not take float32. {_REMEDY}"
@@ -156,10 +199,9 @@ def _shapes_to_specs(shapes: Any) -> Any:
 
 
 def _parameters(model: Any) -> list[str]:
-    """The arguments of the model's `call` that are data."""
+    """The arguments of the model's `call` that are data where the user names none."""
     parameters = inspect.signature(model.call).parameters.values()
-    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
-    return [p.name for p in parameters if p.kind in plain and p.name not in ("training", "mask")]
+    return [p.name for p in parameters if p.kind in _NAMED and p.name not in ("training", "mask")]
 
 
 def _as_keras_takes(value: Any) -> Any:
@@ -176,10 +218,19 @@ def _batched(tensor: Any, name: str) -> Spec:
                 f"Expected input {name!r} to be dense, because the API carries dense tensors only. Received: a {kind} "
                 "input. Take a dense input and convert it inside the model."
             )
+    if getattr(tensor, "_keras_history", None) is not None and getattr(
+        tensor._keras_history.operation, "optional", False
+    ):
+        raise InvalidArgument(
+            f"Expected a model without optional inputs: a signature has no optional inputs, every input must be sent. "
+            f"Received: the optional input {name!r}. Make it a required one with a neutral value (zeros), or build a "
+            "second model without it for serving."
+        )
     spec = spec_of(tensor, f"input {name!r}")
     if not spec.shape:
         raise InvalidArgument(f"Expected input {name!r} to have a batch dimension. Received: a scalar.")
-    return replace(spec, shape=(-1, *spec.shape[1:]))
+    fixed = spec.shape[0] if isinstance(tensor, keras.KerasTensor) else -1  # samples have just as many as they have
+    return replace(spec, shape=(fixed, *spec.shape[1:]))
 
 
 def _place(argument: Any, tensors: Mapping[str, Any]) -> Any:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from modelport.errors import InvalidArgument
 from modelport.wire import messages
-from modelport_export import naming
 from modelport_export.calling import Call
 from modelport_export.endpoint import CLASSIFY_METHOD, trace
+from modelport_export.image_model import ImageModel, png_files
 from modelport_export.images import ImageInput
-from modelport_export.servable import Generic
+from modelport_export.proof.image_reference import softmax
+from modelport_export.scores import kind
 from modelport_export.signatures import CLASSIFY, SERVE_IMAGE_BYTES, SERVING_DEFAULT, Array, Spec
 
 EXAMPLE_FEATURE = "image/encoded"
@@ -36,24 +37,32 @@ class ImageClassifier:
         image: what it was trained on.
         labels: one for each class; None numbers them.
         workspace: a folder that outlives the export, for the asset file until it is copied.
+        scores: whether the model gives "probabilities" or "logits"; None finds out, see `scores.kind`.
+        samples: raw pixels by which that is found out; None for random ones.
 
     Raises:
         InvalidArgument: the model does not fit the image, is no classifier, or the labels do not fit the classes.
     """
 
     def __init__(
-        self, model: Any, call: Call, image: ImageInput, labels: Sequence[str] | None, workspace: Path
+        self,
+        model: Any,
+        call: Call,
+        image: ImageInput,
+        labels: Sequence[str] | None,
+        workspace: Path,
+        scores: Literal["probabilities", "logits"] | None = None,
+        samples: Array | None = None,
     ) -> None:
-        self.model = model
         self.image = image
         self.notes: list[str] = []
-        self._input = _check_input(call, image)
-        self._scores = Generic(model, call)
-        self._output, classes = _check_output(self._scores.endpoints[SERVING_DEFAULT].signature.outputs)
+        self.ties = True
+        self._plain = ImageModel(model, call, image)
+        self._output, classes = _check_output(self._plain.outputs)
         self.labels = _check_labels(labels, classes)
-        self._logits = not self._gives_scores()
+        self._logits = (scores or kind(model, self._raw, image, samples)) == "logits"
         if self._logits:
-            self.notes.append("The model's last layer has no softmax or sigmoid: softmax is applied in the graph.")
+            self.notes.append("The model gives logits, not probabilities: softmax is applied in the graph.")
         self._table = _label_table(self.labels, workspace)
         self.holders: tuple[Any, ...] = (model, self._table)
         pixels = Spec("uint8", (-1, *image.raw_shape))
@@ -66,17 +75,17 @@ class ImageClassifier:
 
     def feeds(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """See `Servable`; files are PNG, which loses nothing."""
-        pixels = samples["image"].reshape(-1, *self.image.pixel_shape)
-        files = [tf.io.encode_png(image).numpy() for image in pixels]
+        files = png_files(samples["image"], self.image)
         return {
             SERVING_DEFAULT: {"image": samples["image"]},
-            SERVE_IMAGE_BYTES: {"image_bytes": np.array(files, object)},
+            SERVE_IMAGE_BYTES: {"image_bytes": files},
             CLASSIFY: {"inputs": np.array([_example(file) for file in files], object)},
         }
 
     def expected(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-        """See `Servable`."""
-        probabilities = self._probabilities(samples["image"]).numpy()
+        """See `Servable`; nothing but the model itself and numpy."""
+        raw = self._raw(samples["image"]).astype(np.float32)
+        probabilities = softmax(raw) if self._logits else raw
         class_id = probabilities.argmax(axis=-1)
         labels = np.array([label.encode() for label in self.labels], object)
         answer = {"probabilities": probabilities, "class_id": class_id, "label": labels[class_id]}
@@ -87,22 +96,12 @@ class ImageClassifier:
             CLASSIFY: {"classes": classes, "scores": probabilities},
         }
 
+    def _raw(self, images: Array) -> Array:
+        return self._plain.raw(images)[self._output]
+
     def _probabilities(self, images: Any) -> Any:
-        scores = self._raw_scores(images)
+        scores = tf.cast(self._plain.serve(images)[self._output], tf.float32)
         return tf.nn.softmax(scores) if self._logits else scores
-
-    def _raw_scores(self, images: Any) -> Any:
-        outputs = self._scores.serve({self._input: self.image.preprocess(images)})
-        return tf.cast(outputs[self._output], tf.float32)
-
-    def _gives_scores(self) -> bool:
-        activation = _last_activation(self.model)
-        if activation is not None:
-            return activation in ("softmax", "sigmoid")
-        # The last step is no layer that we know: rows that sum to one on noise are probabilities already.
-        noise = np.random.default_rng(0).integers(0, 256, (4, *self.image.raw_shape), np.uint8)
-        rows = self._raw_scores(noise).numpy()
-        return bool((rows >= 0).all() and np.allclose(rows.sum(axis=-1), 1, atol=1e-3))
 
     def _answer(self, images: Any) -> dict[str, Any]:
         probabilities = self._probabilities(images)
@@ -116,44 +115,35 @@ class ImageClassifier:
         return {"classes": tf.tile(classes[tf.newaxis], (tf.shape(scores)[0], 1)), "scores": scores}
 
 
+def is_classifier(outputs: Mapping[str, Spec]) -> bool:
+    """Whether the outputs are one row of scores, of two classes or more."""
+    if len(outputs) != 1:
+        return False
+    [spec] = outputs.values()
+    return (
+        spec.shape is not None
+        and len(spec.shape) == 2
+        and spec.shape[1] >= 2
+        and spec.dtype in ("float16", "bfloat16", "float32", "float64")
+    )
+
+
 def _example(file: bytes) -> bytes:
     example = messages.Example()
     example.features.feature[EXAMPLE_FEATURE].bytes_list.value.append(file)
     return example.SerializeToString()
 
 
-def _check_input(call: Call, image: ImageInput) -> str:
-    if len(call.specs) != 1:
-        raise InvalidArgument(
-            f"Expected a model with one input, because image= was given. Received: the inputs {list(call.specs)}. "
-            "Leave image= out to export the inputs as they are."
-        )
-    [(name, spec)] = call.specs.items()
-    shape = (-1, *image.model_shape)
-    fits = len(spec.shape) == len(shape) and all(w in (-1, h) for w, h in zip(spec.shape, shape, strict=True))
-    if not fits:
-        raise InvalidArgument(
-            f"Expected the model's input {name!r} to have the shape {list(shape)}, which image= describes. "
-            f"Received: {list(spec.shape)}. Set ImageInput(shape=…) to the model's input without the batch."
-        )
-    return name
-
-
 def _check_output(outputs: Mapping[str, Spec]) -> tuple[str, int]:
     """The name of the only output and the number of classes."""
-    [(name, spec), *others] = outputs.items()
-    if (
-        others
-        or len(spec.shape) != 2
-        or spec.shape[1] < 2
-        or not spec.dtype.endswith(("float16", "float32", "float64"))
-    ):
+    if not is_classifier(outputs):
         received = {name: spec.to_dict() for name, spec in outputs.items()}
         raise InvalidArgument(
             "Expected a classifier with one output of float scores (batch, classes), two classes or more, because "
             f"image= was given. Received: {received}. Leave image= out to export the model as it is."
         )
-    return name, spec.shape[1]
+    [(name, spec)] = outputs.items()
+    return name, (spec.shape or ())[1]
 
 
 def _check_labels(labels: Sequence[str] | None, classes: int) -> list[str]:
@@ -179,13 +169,3 @@ def _label_table(labels: Sequence[str], workspace: Path) -> Any:
     key, value = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
     rows = tf.lookup.TextFileInitializer(str(file), tf.int64, key, tf.string, value)
     return tf.lookup.StaticHashTable(rows, "")
-
-
-def _last_activation(model: Any) -> str | None:
-    """The name of the activation function behind the only output; None when it cannot be told from the layers."""
-    structure = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
-    found = [leaf for _, leaf in naming.leaves(structure)] if structure is not None else []
-    layer = found[0]._keras_history.operation if found else None
-    if hasattr(layer, "_outputs_struct") or hasattr(layer, "_functional"):
-        return _last_activation(layer)
-    return getattr(getattr(layer, "activation", None), "__name__", None)

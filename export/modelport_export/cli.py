@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,10 +39,8 @@ def export_main(argv: Sequence[str]) -> int:
     publishing = _import_publishing()
     with _progress(options.json) as progress:
         source = _load(options, progress)
-        folder = publishing.export(
-            source, options.to, gate=_gate(options), allow_lambda=options.allow_lambda, progress=progress
-        )
-    _show(folder, {"path": str(folder)}, f"Exported to {folder}", options.json)
+        folder = publishing.export(source, options.to, gate=_gate(options), progress=progress, **_allowed(options))
+    _show(folder, {"path": str(folder)}, f"Exported to {folder}, {_verdict(folder)}", options.json)
     return 0
 
 
@@ -60,8 +59,8 @@ def publish_main(argv: Sequence[str]) -> int:
             name=options.name,
             repository=options.repository,
             gate=_gate(options),
-            allow_lambda=options.allow_lambda,
             progress=progress,
+            **_allowed(options),
         )
     if (closed := closed_to_others(options.repository, published.path.parent)) is not None:
         print(
@@ -70,6 +69,7 @@ def publish_main(argv: Sequence[str]) -> int:
         )
     what = "Published" if published.new else "Already published, with equal content:"
     title = f"{what} {published.model} version {published.version} in {published.path}"
+    title += f", {_verdict(published.path)}"
     fields = {"model": published.model, "version": published.version, "path": str(published.path), "new": published.new}
     _show(published.path, fields, title, options.json, new=published.new)
     return 0
@@ -100,6 +100,40 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
     parser.add_argument("--max-resident-mib", type=float, metavar="MIB", help="refuse if a server needs more memory")
     parser.add_argument("--allow-lambda", action="store_true", help="trust the Python code in Lambda layers")
     parser.add_argument("--allow-h5", action="store_true", help="trust a .h5 file")
+    parser.add_argument(
+        "--metric-direction",
+        action="append",
+        default=[],
+        metavar="NAME=min|max",
+        help="which way a metric is better, for --max-regression; known of Keras' own; repeatable",
+    )
+    parser.add_argument(
+        "--custom",
+        action="append",
+        default=[],
+        metavar="NAME=module:Class",
+        help="a class of the file that is registered nowhere; repeatable",
+    )
+    parser.add_argument(
+        "--input-signature",
+        action="append",
+        default=[],
+        metavar="NAME=dtype[?,SIZE,…]",
+        help="an input's dtype and shape, ? for a size that varies, such as image=uint8[?,?,?,3]; repeatable",
+    )
+    parser.add_argument(
+        "--scores", choices=("probabilities", "logits"), help="what an image classifier gives, where it cannot be told"
+    )
+    parser.add_argument(
+        "--allow-non-finite",
+        action="append",
+        default=[],
+        metavar="OUTPUT",
+        help="an output that may be NaN or infinite; repeatable",
+    )
+    parser.add_argument(
+        "--unproven", metavar="WHY", help="publish a SavedModel that cannot be asked; the reason is kept with it"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -119,7 +153,11 @@ def _load(options: argparse.Namespace, progress: Callable[[str], None]) -> Sourc
     from modelport_export import sources
 
     source = sources.load(
-        options.source, imports=options.imports, allow_lambda=options.allow_lambda, allow_h5=options.allow_h5
+        options.source,
+        imports=options.imports,
+        custom=_pairs(options.custom, "--custom", "NAME=module:Class"),
+        allow_lambda=options.allow_lambda,
+        allow_h5=options.allow_h5,
     )
     given: dict[str, Any] = {}
     if options.image is not None:
@@ -141,8 +179,11 @@ def _image(options: argparse.Namespace, source: Source) -> ImageInput:
             f"Expected --image as HxW or HxWxC, such as 28x28. Received: {options.image!r}"
         ) from error
     image = ImageInput(height, width, count, options.scale, options.offset)
-    shape = getattr(source.model, "input_shape", None)
-    if isinstance(shape, tuple) and shape[1:] != image.model_shape and None not in shape[1:]:
+    try:
+        shape = getattr(source.model, "input_shape", None)
+    except ValueError:  # of a model of several shapes
+        shape = None
+    if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]) and shape[1:] != image.model_shape:
         image = ImageInput(height, width, count, options.scale, options.offset, tuple(shape[1:]))
     return image
 
@@ -152,7 +193,52 @@ def _lines(path: Path) -> list[str]:
 
 
 def _gate(options: argparse.Namespace) -> Gate:
-    return Gate(options.max_regression, options.max_p99_ms, options.max_resident_mib)
+    directions = _pairs(options.metric_direction, "--metric-direction", "NAME=min or NAME=max")
+    return Gate(options.max_regression, options.max_p99_ms, options.max_resident_mib, directions)
+
+
+def _allowed(options: argparse.Namespace) -> dict[str, Any]:
+    """What the user allows and tells, as arguments of `publish` and `export`."""
+    return {
+        "allow_lambda": options.allow_lambda,
+        "allow_non_finite": options.allow_non_finite,
+        "unproven": options.unproven,
+        "scores": options.scores,
+        "input_signature": _input_signature(options.input_signature),
+    }
+
+
+def _pairs(given: Sequence[str], flag: str, form: str) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, _, value in pairs:
+        if not name or not value:
+            raise InvalidArgument(f"Expected {flag} as {form}. Received: {name or value!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _input_signature(given: Sequence[str]) -> dict[str, Any] | None:
+    """`image=uint8[?,?,?,3]` as a mapping of tf.TensorSpec."""
+    if not given:
+        return None
+    import tensorflow as tf
+
+    form = "NAME=dtype[?,SIZE,…], such as image=uint8[?,?,?,3]"
+    specs = {}
+    for name, text in _pairs(given, "--input-signature", form).items():
+        found = re.fullmatch(r"(\w+)\[([\d?, ]*)\]", text)
+        if found is None:
+            raise InvalidArgument(f"Expected --input-signature as {form}. Received: {name}={text}")
+        try:
+            shape = [None if size.strip() == "?" else int(size) for size in found[2].split(",")]
+            specs[name] = tf.TensorSpec(shape, tf.as_dtype(found[1]), name=name)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f"Expected --input-signature as {form}. Received: {name}={text} ({error})") from error
+    return specs
+
+
+def _verdict(folder: Path) -> str:
+    facts = manifests.read(folder)
+    return str(facts.proof.get("verdict", "")) if facts is not None else ""
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
@@ -27,6 +28,14 @@ class Endpoint:
     function: Any  # tf.types.experimental.ConcreteFunction
     arguments: Mapping[str, str]
     method_name: str = PREDICT_METHOD
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the graph in this process; alias → array both ways."""
+        tensors = {
+            self.arguments[alias]: tf.convert_to_tensor(array, self.signature.inputs[alias].row.number)
+            for alias, array in inputs.items()
+        }
+        return {alias: np.asarray(tensor.numpy()) for alias, tensor in self.function(**tensors).items()}
 
 
 def trace(
@@ -48,7 +57,9 @@ def trace(
     arguments = _argument_names(list(inputs))
     specs = {
         arguments[alias]: tf.TensorSpec(
-            [None if size == -1 else size for size in spec.shape], spec.row.number, name=arguments[alias]
+            None if spec.shape is None else [None if size == -1 else size for size in spec.shape],
+            spec.row.number,
+            name=arguments[alias],
         )
         for alias, spec in inputs.items()
     }

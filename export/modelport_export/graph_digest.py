@@ -10,13 +10,16 @@ thus count; the names of layers, the optimizer and the order of creation do not.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from modelport.errors import FailedPrecondition
 from modelport_export.endpoint import Endpoint
 from modelport_export.resources import captured_objects
 
@@ -58,13 +61,28 @@ def _endpoint(endpoint: Endpoint, holders: Sequence[Any], contents: dict[int, st
 
 
 def _content(captured: Any) -> str:
-    if hasattr(captured, "export"):  # a lookup table
-        keys, values = (part.numpy() for part in captured.export())
+    if hasattr(captured, "resource_handle"):  # a lookup table
+        keys, values = (part.numpy() for part in _exported(captured))
         rows = sorted(zip(keys.tolist(), values.tolist(), strict=True))
         return _hash("table", str(keys.dtype), str(values.dtype), repr(rows))
     array = np.asarray(captured.numpy())
     data = repr(array.tolist()).encode() if array.dtype.kind == "O" else np.ascontiguousarray(array).tobytes()
     return _hash("value", str(array.dtype), str(array.shape), hashlib.sha256(data).hexdigest())
+
+
+def _exported(table: Any) -> tuple[Any, Any]:
+    """Keys and values of a table; one that comes from a SavedModel does not say of which dtypes they are."""
+    if hasattr(table, "export"):
+        return table.export()
+    kinds = (tf.string, tf.int64, tf.int32, tf.float32, tf.float64, tf.bool)
+    for keys, values in itertools.product(kinds, kinds):
+        nothing, default = tf.zeros([0], keys), tf.zeros([], values)
+        try:  # an export of other dtypes would end the process
+            tf.raw_ops.LookupTableFindV2(table_handle=table.resource_handle, keys=nothing, default_value=default)
+        except tf.errors.InvalidArgumentError:
+            continue
+        return tf.raw_ops.LookupTableExportV2(table_handle=table.resource_handle, Tkeys=keys, Tvalues=values)
+    raise FailedPrecondition(f"Expected a table of words or numbers, whose content is known. Received: {table!r}")
 
 
 class _Nodes:

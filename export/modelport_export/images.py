@@ -24,10 +24,11 @@ class ImageInput:
         channels: 1 (grey) or 3 (RGB).
         scale: factor on the pixel values 0..255.
         offset: added after scaling.
-        shape: the model's own input shape without the batch, such as (784,); () stands for (height, width, channels).
+        shape: the model's own input shape without the batch; () stands for (height, width, channels). It may join axes
+            that stand side by side, such as (784,), add axes of 1, or have the channels first.
 
     Raises:
-        InvalidArgument: the sizes are not positive, the channels not 1 or 3, or `shape` holds another number of values.
+        InvalidArgument: the sizes are not positive, the channels not 1 or 3, or no such shape.
     """
 
     height: int
@@ -51,6 +52,17 @@ class ImageInput:
                 f"Expected a shape of {self.size} values, because the image is "
                 f"{self.height}x{self.width}x{self.channels}. Received: {self.shape}"
             )
+        if not self.is_channels_first and not _joins(self.pixel_shape, self.model_shape):
+            raise InvalidArgument(
+                f"Expected a shape that is {self.pixel_shape} (height, width, channels), has the channels first, or "
+                f"joins axes that stand side by side. Received: {self.shape}, in which pixels would change places."
+            )
+
+    @property
+    def is_channels_first(self) -> bool:
+        """Whether the model takes (channels, height, width)."""
+        first = (self.channels, self.height, self.width)
+        return self.channels > 1 and self.model_shape == first and self.model_shape != self.pixel_shape
 
     @property
     def pixel_shape(self) -> tuple[int, int, int]:
@@ -94,6 +106,8 @@ class ImageInput:
                 f"{', '.join(map(str, self.raw_shape))}). Received: the shape {tuple(images.shape)}"
             )
         values = tf.cast(images, tf.float32) * self.scale + self.offset
+        if self.is_channels_first:
+            values = tf.transpose(tf.reshape(values, (-1, *self.pixel_shape)), (0, 3, 1, 2))
         return tf.reshape(values, (-1, *self.model_shape))
 
     def decode(self, encoded: Any) -> Any:
@@ -151,3 +165,15 @@ class ImageInput:
                 f"Expected the fields of an ImageInput (height, width, channels, scale, offset, shape). Received: "
                 f"{data!r} ({error})"
             ) from error
+
+
+def _joins(sizes: tuple[int, ...], joined: tuple[int, ...]) -> bool:
+    """Whether a shape comes from another one by joining neighbours, but for axes of 1."""
+    rest = [size for size in sizes if size > 1]
+    for wanted in (size for size in joined if size > 1):
+        product = 1
+        while product < wanted and rest:
+            product *= rest.pop(0)
+        if product != wanted:
+            return False
+    return not rest

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import modelport
@@ -25,12 +26,13 @@ from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport.staging import Published
 from modelport_export import gate as gates
-from modelport_export import report, sources, usage, versions
+from modelport_export import report, sources, usage, versions, workspaces
 from modelport_export.gate import Gate
 from modelport_export.images import ImageInput
+from modelport_export.proof.rows import Rows
 from modelport_export.signatures import Array
 from modelport_export.sources import Source
-from modelport_export.versions import Version
+from modelport_export.versions import Options, Version
 
 
 def publish(
@@ -47,6 +49,9 @@ def publish(
     input_signature: Any = None,
     gate: Gate | None = None,
     allow_lambda: bool = False,
+    allow_non_finite: Sequence[str] = (),
+    unproven: str | None = None,
+    scores: Literal["probabilities", "logits"] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Published:
     """Publish a model as the next version, once it is proven.
@@ -65,10 +70,14 @@ def publish(
         input_signature: name → tf.TensorSpec, for a subclassed model or to free a dimension.
         gate: bounds that the version must keep.
         allow_lambda: publish Lambda layers, and load them from a file.
+        allow_non_finite: outputs that may hold NaN or infinity.
+        unproven: why a version is published although it cannot be asked, such as a SavedModel of sparse inputs.
+        scores: what an image classifier gives, where its answers do not tell.
         progress: called with a few words at the beginning of each step.
 
     Returns:
-        The version; `new` is False when the newest one has equal content, which is then left as it is.
+        The version; `new` is False when the newest one has equal content. It is then left as it is, but for its proof
+        where there are samples that it was not proven with: it is proven again.
 
     Raises:
         ModelportError: it cannot be served, or was not proven; the repository is as it was before.
@@ -77,15 +86,19 @@ def publish(
     repository = repository if isinstance(repository, Repository) else Repository(repository)
     given = {"image": image, "labels": labels, "samples": samples, "metrics": metrics, "data": data}
     source = _source(model, allow_lambda, **given, training=training)
+    options = Options(allow_lambda, allow_non_finite, unproven, scores)
     steps = _Steps(progress)
-    with _workspace() as workspace:
+    with workspaces.workspace() as workspace:
         with steps.step("describe"):
-            version = versions.describe(source, workspace, input_signature, allow_lambda)
+            version = versions.describe(source, workspace, input_signature, options)
         newest = repository.newest_manifest(name)
         if newest is not None and newest.content_digest == version.content_digest:
-            return Published(name, newest.version, repository.version_path(name, newest.version), new=False)
+            path = repository.version_path(name, newest.version)
+            if version.sampled == "real" and newest.proof.get("samples_digest") != _samples_digest(version):
+                _prove_again(path, newest, version, steps)
+            return Published(name, newest.version, path, new=False)
         with repository.stage(name) as staging:
-            manifest = _fill(staging.path, name, source, version, newest, gate, steps)
+            manifest = _fill(staging.path, name, source, version, newest, gate, unproven, steps)
             return staging.commit(manifest)
 
 
@@ -100,6 +113,9 @@ def export(
     input_signature: Any = None,
     gate: Gate | None = None,
     allow_lambda: bool = False,
+    allow_non_finite: Sequence[str] = (),
+    unproven: str | None = None,
+    scores: Literal["probabilities", "logits"] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a proven SavedModel folder outside a repository; the arguments are those of `publish`.
@@ -114,12 +130,13 @@ def export(
     to = Path(to).absolute()
     atomic.refuse_existing(to)  # before the work
     source = _source(model, allow_lambda, image=image, labels=labels, samples=samples, metrics=metrics)
+    options = Options(allow_lambda, allow_non_finite, unproven, scores)
     steps = _Steps(progress)
-    with _workspace() as workspace:
+    with workspaces.workspace() as workspace:
         with steps.step("describe"):
-            version = versions.describe(source, workspace, input_signature, allow_lambda)
+            version = versions.describe(source, workspace, input_signature, options)
         with atomic.new_folder(to) as staged:
-            manifest = _fill(staged, to.name, source, version, None, gate, steps)
+            manifest = _fill(staged, to.name, source, version, None, gate, unproven, steps)
             created = datetime.now(UTC).isoformat(timespec="seconds")
             manifest = dataclasses.replace(manifest, created=created, files=manifests.digest_files(staged))
             manifests.write(staged, manifest)
@@ -144,6 +161,7 @@ def _fill(
     version: Version,
     newest: Manifest | None,
     gate: Gate | None,
+    unproven: str | None,
     steps: _Steps,
 ) -> Manifest:
     """Write the version into the folder and prove it there; its manifest, but for what the commit fills in."""
@@ -159,19 +177,20 @@ def _fill(
     notes = list(version.notes)
     if version.feeds and request is None:
         notes.append("REST cannot carry a dtype of its signature: it answers over gRPC only.")
-    rows = len(next(iter(next(iter(version.feeds.values())).values()))) if version.feeds else 0
     metrics = {key: float(value) for key, value in source.metrics.items()}
-    independence = figures["row_independence"]
+    directions = (gate or Gate()).metric_directions
     proof = {
-        "verdict": "proven",
         "notes": notes,
-        "samples": f"{rows} {'random' if source.samples is None else 'real'}",
-        "metrics": gates.compare_metrics(metrics, newest.metrics if newest is not None else {}),
+        "metrics": gates.compare_metrics(
+            metrics, newest.metrics if newest is not None else {}, _output_names(version), directions
+        ),
+        **_verdict(version, unproven),
         "seconds": steps.seconds,
         **figures,
     }
     if gate is not None:
         gates.check(gate, proof)
+    independence = figures["row_independence"]
     manifest = Manifest(
         model=name,
         content_digest=version.content_digest,
@@ -194,6 +213,54 @@ def _fill(
     return manifest
 
 
+def _verdict(version: Version, unproven: str | None) -> dict[str, Any]:
+    """What the first line says: proven on which samples, or why not."""
+    if not version.feeds:
+        return {"verdict": f"unproven: {unproven}", "samples": "no", "samples_digest": ""}
+    name, feeds = next(iter(version.feeds.items()))
+    rows = Rows.of(version.signatures[name].inputs)
+    count = rows.count(feeds) * rows.unit
+    return {
+        "verdict": "proven" if version.sampled == "real" else "proven on random samples",
+        "samples": f"{count} {version.sampled}",
+        "samples_digest": _samples_digest(version),
+    }
+
+
+def _samples_digest(version: Version) -> str:
+    found = hashlib.sha256()
+    for signature, feeds in sorted(version.feeds.items()):
+        for alias, array in sorted(feeds.items()):
+            data = repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
+            found.update(f"{signature} {alias} {array.dtype} {array.shape} ".encode() + data)
+    return found.hexdigest()
+
+
+def _output_names(version: Version) -> list[str]:
+    return sorted({alias for signature in version.signatures.values() for alias in signature.outputs})
+
+
+def _prove_again(path: Path, manifest: Manifest, version: Version, steps: _Steps) -> None:
+    """Prove a published version with other samples; its manifest and report say so then."""
+    with steps.step("prove again"):
+        figures = version.prove(path, manifest.model)
+    notes = [note for note in manifest.proof.get("notes", ()) if note != versions.RANDOM_NOTE]
+    told = f"Proven again, on {datetime.now(UTC).isoformat(timespec='seconds')}, with other samples than before."
+    proof = {**manifest.proof, "notes": [*notes, told], **_verdict(version, None), **figures}
+    independence = figures["row_independence"]
+    # The report follows from the manifest: it is no file of the content, and is written after it.
+    files = {name: digest for name, digest in manifest.files.items() if name != report.RELATIVE_PATH.as_posix()}
+    proven = dataclasses.replace(
+        manifest,
+        proof=proof,
+        files=files,
+        row_independent=[signature for signature, verdict in independence.items() if verdict["independent"]],
+        loop_free=[signature for signature, verdict in independence.items() if verdict["loop_free"]],
+    )
+    atomic.write_text(path / manifests.RELATIVE_PATH, proven.to_json())
+    atomic.write_text(path / report.RELATIVE_PATH, report.render(proven))
+
+
 class _Steps:
     """Tells the progress and keeps the seconds of each step."""
 
@@ -208,12 +275,6 @@ class _Steps:
         begin = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - begin
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
-        yield Path(folder)
 
 
 def _revision() -> str | None:

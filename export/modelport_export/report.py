@@ -28,8 +28,13 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         for signature, figures in proof["parity"].items()
         for alias, error in figures["max_abs_error"].items()
     ]
-    title = f"Answers compared with the Keras model on {proof['samples']} samples"
+    title = f"Answers compared with those of the model itself on {proof['samples']} samples"
     yield from _table(title, ("signature", "output", "largest difference", "tolerance"), rows)
+    requests = [
+        (signature, str(asked["requests"]), "; ".join(asked["left_out"]) or "nothing")
+        for signature, asked in proof.get("asked", {}).items()
+    ]
+    yield from _table("Requests of the proof", ("signature", "requests", "left out"), requests)
     verdicts = [
         (signature, "yes" if verdict["independent"] else "no", verdict["reason"])
         for signature, verdict in proof["row_independence"].items()
@@ -46,7 +51,13 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     metrics = [(name, f"{value:.6g}") for name, value in manifest.metrics.items()]
     yield from _table("Metrics on held-out data", ("metric", "value"), metrics)
     compared = [
-        (n, f"{m['value']:.6g}", f"{m['parent']:.6g}", f"{m['regression']:+.3g}") for n, m in proof["metrics"].items()
+        (
+            name,
+            f"{m['value']:.6g}",
+            f"{m['parent']:.6g}",
+            "unknown" if m["regression"] is None else f"{m['regression']:+.3g}",
+        )
+        for name, m in proof["metrics"].items()
     ]
     yield from _table("Compared with the newest version", ("metric", "this", "newest", "worse by"), compared)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
+from tensorflow.python.trackable.base import Trackable
 
 from modelport.errors import FailedPrecondition
+from modelport_export.keras_layers import layers_of
 
 
 def captured_objects(function: Any, holders: Sequence[Any]) -> list[Any]:
@@ -39,6 +42,20 @@ def captured_objects(function: Any, holders: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _tables(holders: Sequence[Any]) -> list[Any]:
-    kind = tf.saved_model.experimental.TrackableResource
-    return [t for holder in holders for t in tf.train.TrackableView(holder).descendants() if isinstance(t, kind)]
+def _tables(holders: Sequence[Any]) -> Iterator[Any]:
+    """Tables that hang on the holders, on layers of theirs, or stand in dicts and lists of either."""
+    for holder in holders:
+        for owner in (holder, *(layers_of(holder) if isinstance(holder, keras.Layer) else ())):
+            for value in (owner, *_values(vars(owner))):
+                if isinstance(value, Trackable):
+                    yield from (t for t in tf.train.TrackableView(value).descendants() if hasattr(t, "resource_handle"))
+
+
+def _values(structure: Any) -> Iterator[Any]:
+    if isinstance(structure, Mapping):
+        structure = structure.values()
+    elif not isinstance(structure, list | tuple | set):
+        yield structure
+        return
+    for value in structure:
+        yield from _values(value)

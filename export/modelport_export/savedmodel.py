@@ -89,10 +89,31 @@ def read(folder: Path) -> Any:
     return saved
 
 
-def read_signatures(folder: Path) -> dict[str, Signature]:
-    """The signatures of `read_meta_graph`, which raises what is wrong with the folder."""
-    definitions = read_meta_graph(folder).signature_def
-    return {name: _signature(definition) for name, definition in definitions.items() if name != _INIT_SIGNATURE}
+def read_signatures(folder: Path) -> tuple[dict[str, Signature], dict[str, str]]:
+    """The signatures of `read_meta_graph`, which raises what is wrong with the folder.
+
+    Returns:
+        Those of dense tensors; and of each other one why no request can carry it.
+    """
+    found: dict[str, Signature] = {}
+    others: dict[str, str] = {}
+    for name, definition in read_meta_graph(folder).signature_def.items():
+        if name == _INIT_SIGNATURE:
+            continue
+        kinds = [
+            f"{alias!r} is a {info.WhichOneof('encoding').removeprefix('coo_').removesuffix('_tensor')} tensor"
+            for infos in (definition.inputs, definition.outputs)
+            for alias, info in sorted(infos.items())
+            if info.WhichOneof("encoding") not in ("name", None)
+        ]
+        if kinds:
+            others[name] = (
+                f"{', '.join(kinds)}, and the API's requests carry dense tensors only. Export it with dense inputs, "
+                "and make them sparse inside (tf.sparse.from_dense, or a SparseTensor of three inputs)."
+            )
+        else:
+            found[name] = _signature(definition)
+    return found, others
 
 
 def read_meta_graph(folder: Path) -> Any:
@@ -119,6 +140,7 @@ def _signature(definition: Any) -> Signature:
             alias: spec_of(
                 tf.TensorSpec(tf.TensorShape(infos[alias].tensor_shape), tf.as_dtype(infos[alias].dtype)),
                 f"{what} {alias!r}",
+                any_rank=True,
             )
             for alias in sorted(infos)
         }

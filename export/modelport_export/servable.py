@@ -8,30 +8,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import tensorflow as tf
-
 from modelport.errors import InvalidArgument
 from modelport_export import naming
 from modelport_export.calling import Call
 from modelport_export.endpoint import Endpoint, trace
+from modelport_export.proof.reference import Reference
 from modelport_export.signatures import SERVING_DEFAULT, Array, check_aliases
 
 
 class Servable(Protocol):
     """What the exporter needs of either kind.
 
-    `holders` are the trackable objects that hold all variables and tables; `notes` are for the report.
+    `holders` are the trackable objects that hold all variables and tables; `notes` are for the report; `ties` as in
+    `parity.differences`.
     """
 
     endpoints: dict[str, Endpoint]
     holders: tuple[Any, ...]
     notes: list[str]
+    ties: bool
 
     def feeds(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """Raw samples, named as in `serving_default`, as the inputs of every signature."""
 
     def expected(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-        """The Keras model's answers to raw samples, as the outputs of every signature."""
+        """The answers of the user's model, called by itself, to raw samples: as the outputs of every signature."""
 
 
 class Generic:
@@ -42,8 +43,10 @@ class Generic:
         self.call = call
         self.holders: tuple[Any, ...] = (model,)
         self.notes: list[str] = []
+        self.ties = False
         self._names = _names_by_path(model)
         self.endpoints = {SERVING_DEFAULT: trace(self.serve, call.specs)}
+        self._reference = Reference(model, list(self.endpoints[SERVING_DEFAULT].signature.outputs))
 
     def feeds(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """See `Servable`."""
@@ -51,8 +54,7 @@ class Generic:
 
     def expected(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """See `Servable`."""
-        tensors = {alias: tf.convert_to_tensor(array) for alias, array in samples.items()}
-        return {SERVING_DEFAULT: {alias: tensor.numpy() for alias, tensor in self.serve(tensors).items()}}
+        return {SERVING_DEFAULT: self._reference(samples)}
 
     def serve(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Named tensors in, named tensors out; eager or while tracing."""

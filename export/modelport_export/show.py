@@ -45,7 +45,7 @@ def show(manifest: Manifest, folder: Path, title: str, *, new: bool = True) -> N
 def _show_figures(proof: Mapping[str, Any], parent: int | None) -> None:
     worst: dict[str, float] = {name: max(p["max_abs_error"].values()) for name, p in proof["parity"].items()}
     for name, error in worst.items():
-        print(f"parity    {name}: differs from Keras by {error:.2g} at most, on {proof['samples']} samples")
+        print(f"parity    {name}: differs from the model by {error:.2g} at most, on {proof['samples']} samples")
     latency = proof["latency_ms"]
     if latency:
         print(
@@ -57,7 +57,7 @@ def _show_figures(proof: Mapping[str, Any], parent: int | None) -> None:
     if proof["resident_mib"] is not None:
         print(f"memory    {proof['resident_mib']:.0f} MiB resident in the server")
     for name, row in proof["metrics"].items():
-        worse = f", worse by {row['regression']:.2g}" if row["regression"] > 0 else ""
+        worse = f", worse by {row['regression']:.2g}" if (row["regression"] or 0) > 0 else ""
         before = "the version before" if parent is None else f"version {parent}"
         print(f"metric    {name} {row['value']:.4g}, in {before} {row['parent']:.4g}{worse}")
     print("seconds   " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in proof["seconds"].items()))

@@ -39,7 +39,7 @@ class Spec:
     """One tensor of a signature; `dtype` is numpy's name or `string`, -1 in `shape` is a size that varies."""
 
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None  # None: any number of dimensions
 
     @property
     def row(self) -> dtypes.DType:
@@ -48,7 +48,7 @@ class Spec:
 
     def to_dict(self) -> dict[str, Any]:
         """The manifest's form."""
-        return {"dtype": self.dtype, "shape": list(self.shape)}
+        return {"dtype": self.dtype, "shape": None if self.shape is None else list(self.shape)}
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,20 @@ class Signature:
         }
 
 
-def spec_of(tensor: Any, what: str) -> Spec:
+def spec_of(tensor: Any, what: str, *, any_rank: bool = False) -> Spec:
     """The Spec of anything with a shape and a dtype: a KerasTensor, tf.TensorSpec, InputSpec or array.
+
+    Args:
+        tensor: see above.
+        what: names it in messages.
+        any_rank: take a shape of an unknown number of dimensions.
 
     Raises:
         InvalidArgument: it has no shape, or a dtype that the API cannot carry; `what` names it in the message.
     """
     shape = getattr(tensor, "shape", None)
+    if any_rank and getattr(shape, "rank", 0) is None:
+        return Spec(_dtype_name(tensor.dtype, what), None)
     try:
         sizes = tuple(-1 if size is None else int(size) for size in shape)  # type: ignore[union-attr]
     except (TypeError, ValueError) as error:
@@ -125,12 +132,13 @@ def fit(alias: str, value: Any, spec: Spec) -> Array:
         array = as_array(value, spec.row)
     except InvalidArgument as error:
         raise InvalidArgument(f"Samples of input {alias!r}: {error.message}") from error
-    sizes_fit = len(array.shape) == len(spec.shape) and all(
-        want in (-1, have) for want, have in zip(spec.shape, array.shape, strict=True)
+    sizes_fit = spec.shape is None or (
+        len(array.shape) == len(spec.shape)
+        and all(want in (-1, have) for want, have in zip(spec.shape, array.shape, strict=True))
     )
     if not sizes_fit:
         raise InvalidArgument(
-            f"Expected samples of input {alias!r} to have the shape {list(spec.shape)} (-1 varies) and dtype "
+            f"Expected samples of input {alias!r} to have the shape {list(spec.shape or ())} (-1 varies) and dtype "
             f"{spec.dtype}. Received: shape {list(array.shape)}, dtype {array.dtype}"
         )
     return array

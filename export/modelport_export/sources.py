@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import keras
 from modelport import layout, run_record
 from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from modelport.run_record import RunRecord, is_target, read_npz
+from modelport_export import keras_files
 from modelport_export.images import ImageInput
 from modelport_export.signatures import Array
 
@@ -35,13 +37,19 @@ class Source:
 
 
 def load(
-    path: Path | str, *, imports: Sequence[str] = (), allow_lambda: bool = False, allow_h5: bool = False
+    path: Path | str,
+    *,
+    imports: Sequence[str] = (),
+    custom: Mapping[str, str] | None = None,
+    allow_lambda: bool = False,
+    allow_h5: bool = False,
 ) -> Source:
     """Load what is to be published.
 
     Args:
         path: of a file or folder, see above.
         imports: modules that register the custom classes of a `.keras` file.
+        custom: name of a custom class in a file → "module:Class".
         allow_lambda: load Lambda layers, whose Python code then runs in this process.
         allow_h5: load `.h5` files, which Keras reads without its safe mode.
 
@@ -54,6 +62,12 @@ def load(
     path = Path(path)
     for module in imports:
         _import(module, "--import")
+    classes = {name: _custom(name, place) for name, place in (custom or {}).items()}
+    with keras.saving.custom_object_scope(classes):
+        return _load(path, allow_lambda, allow_h5)
+
+
+def _load(path: Path, allow_lambda: bool, allow_h5: bool) -> Source:
     if not path.exists():
         raise NotFound(f"Expected {_KINDS}. Received: {str(path)!r}, which does not exist.")
     if (path / layout.SAVED_MODEL).exists():
@@ -61,6 +75,7 @@ def load(
     if (record := run_record.read(path)) is not None:
         return _load_run(path, record, allow_lambda)
     if path.suffix in (".h5", ".hdf5"):
+        keras_files.refuse_weights(path)
         if not allow_h5:
             raise PermissionDenied(
                 f"Expected a .keras file: .h5 files are read without Keras' safe mode and may run code. Received: "
@@ -115,18 +130,24 @@ def _load_keras(path: Path, allow_lambda: bool) -> Any:
 
 def _explain(path: Path, error: Exception) -> Exception:
     text = str(error)
+    other = keras_files.other_keras(path)
+    if other is not None:
+        return FailedPrecondition(
+            f"{other} Keras {keras.__version__} cannot load it ({type(error).__name__}: {_one_line(text)})"
+        )
     missing = re.search(r"Could not locate (?:class|function) '([^']+)'", text)
     if missing:
         return FailedPrecondition(
             f"{str(path)!r} was saved with the custom class {missing[1]!r}, which this process does not know. Put "
             f"@keras.saving.register_keras_serializable() above 'class {missing[1]}', and import its module first: "
-            "--import my.module (or import it before calling publish)."
+            "--import my.module (or import it before calling publish); of somebody else's class, say where it is: "
+            f"--custom {missing[1]}=module:Class."
         )
     if "Lambda" in text and ("safe_mode" in text or "unsafe" in text):
         return PermissionDenied(lambda_text(f"a Lambda layer in {str(path)!r}"))
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         return DataLoss(f"Expected a Keras model file in {str(path)!r}; it is no .keras archive, or was cut short.")
-    return FailedPrecondition(f"Keras cannot load {str(path)!r} ({type(error).__name__}): {text}")
+    return FailedPrecondition(f"Keras cannot load {str(path)!r} ({type(error).__name__}): {_one_line(text)}")
 
 
 def lambda_text(received: str) -> str:
@@ -136,6 +157,23 @@ def lambda_text(received: str) -> str:
         f"{received}. Write it as a layer class with @keras.saving.register_keras_serializable(), or pass "
         "--allow-lambda (allow_lambda=True) if you trust where it is from."
     )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
+
+
+def _custom(name: str, place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    if not module or not attribute:
+        raise InvalidArgument(f"Expected a custom class as NAME=module:Class. Received: {name}={place}")
+    _import(module, "--custom")
+    found: Any = sys.modules[module]
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise NotFound(f"Expected {attribute!r} in the module {module!r}, as --custom says. There is none.")
+    return found
 
 
 def _import(module: str, why: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from modelport import layout
 from modelport.manifest import Manifest
+from modelport_export.proof.rows import Rows
 from modelport_export.signatures import REST_DTYPES, SERVE_IMAGE_BYTES, SERVING_DEFAULT, Array, Signature
 
 REQUEST = layout.REQUEST
@@ -20,7 +21,7 @@ _LONGEST_LINE = 200  # beyond it the request is read from the file
 
 
 def rest_request(signatures: Mapping[str, Signature], feeds: Mapping[str, Mapping[str, Array]]) -> str | None:
-    """The JSON body of a request with one row; of an encoded image where the version takes one.
+    """The JSON body of a request with one row, or as many as there must be; of an image where it takes files.
 
     Returns:
         None when there is no sample, or REST cannot carry a dtype of the signature.
@@ -31,9 +32,15 @@ def rest_request(signatures: Mapping[str, Signature], feeds: Mapping[str, Mappin
     signature = signatures[name]
     if any(spec.dtype not in REST_DTYPES for spec in (*signature.inputs.values(), *signature.outputs.values())):
         return None
-    row = {alias: _to_json(array[0]) for alias, array in feeds[name].items()}
     body: dict[str, Any] = {} if name == SERVING_DEFAULT else {"signature_name": name}
-    body["instances"] = [row if len(row) > 1 else next(iter(row.values()))]
+    rows = Rows.of(signature.inputs)
+    unit = {alias: _to_json(array) for alias, array in rows.take(feeds[name], [0]).items()}
+    has_rows = all(spec.shape is None or spec.shape for spec in signature.outputs.values())
+    if not has_rows or set(unit) != rows.aliases:  # a value without rows goes into columns only
+        body["inputs"] = unit if len(unit) > 1 else next(iter(unit.values()))
+        return json.dumps(body)
+    values = [dict(zip(unit, row, strict=True)) for row in zip(*unit.values(), strict=True)]
+    body["instances"] = [row if len(row) > 1 else next(iter(row.values())) for row in values]
     return json.dumps(body)
 
 
@@ -61,7 +68,7 @@ def python_call(manifest: Manifest) -> str:
 
 
 def _zeros(spec: Mapping[str, Any]) -> str:
-    shape = tuple(1 if size == -1 else size for size in spec["shape"])
+    shape = tuple(1 if size == -1 else size for size in spec["shape"] or [-1])
     return f"np.full({shape}, '')" if spec["dtype"] == "string" else f"np.zeros({shape}, {spec['dtype']!r})"
 
 

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import keras
 
 from modelport import manifest as manifests
-from modelport.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, PermissionDenied, from_os_error
 from modelport.regular_files import copy_regular, files_below
-from modelport_export import calling, graph_digest, prove, samples, savedmodel, sources, warmup
-from modelport_export.classifier import ImageClassifier
+from modelport_export import effects, graph_digest, savedmodel, sources, warmup
+from modelport_export.keras_layers import layers_of
+from modelport_export.proof import drawing, knowledge, parity, samples
+from modelport_export.proof.prove import Subject, prove
+from modelport_export.proof.saved_model_reference import SavedModelReference
 from modelport_export.report import RELATIVE_PATH as REPORT
-from modelport_export.servable import Generic, Servable
+from modelport_export.servable import Servable
+from modelport_export.servables import servable_of
 from modelport_export.signatures import SERVING_DEFAULT, Array, Signature
 from modelport_export.sources import Source
+
+RANDOM_NOTE = "No samples were given: the version was proven and is warmed with random ones."
 
 
 class Version(Protocol):
     """What publishing needs to know of either kind.
 
     `content_digest` is equal for equal content; `feeds` are sample inputs by signature name and input alias, empty when
-    there are no samples; `notes` are for the report.
+    there are no samples; `sampled` is "random" or "real"; `notes` are for the report.
     """
 
     content_digest: str
     signatures: dict[str, Signature]
     feeds: dict[str, dict[str, Array]]
+    sampled: str
     notes: list[str]
 
     def write(self, folder: Path, name: str) -> None:
@@ -38,39 +48,52 @@ class Version(Protocol):
         """Load and ask the filled folder; the figures for the manifest."""
 
 
-def describe(source: Source, workspace: Path, input_signature: Any = None, allow_lambda: bool = False) -> Version:
+@dataclass(frozen=True)
+class Options:
+    """What the user allows and tells.
+
+    Args:
+        allow_lambda: publish Lambda layers.
+        infinite: outputs that may hold NaN or infinity.
+        unproven: why a version is published that cannot be asked.
+        scores: whether an image classifier gives "probabilities" or "logits"; None finds out.
+    """
+
+    allow_lambda: bool = False
+    infinite: Collection[str] = ()
+    unproven: str | None = None
+    scores: Literal["probabilities", "logits"] | None = None
+
+
+def describe(
+    source: Source, workspace: Path, input_signature: Any = None, options: Options = Options()
+) -> Version:  # frozen
     """Find out what a source is as a version, without writing anything.
 
     Args:
         source: see `sources`.
         workspace: a folder that outlives the version's writing.
         input_signature: see `calling.describe`.
-        allow_lambda: publish Lambda layers.
+        options: see `Options`.
 
     Raises:
         ModelportError: whatever keeps it from being served.
     """
     if isinstance(source.model, Path):
-        return FromSavedModel(source)
-    return FromKeras(source, workspace, input_signature, allow_lambda)
+        return FromSavedModel(source, options)
+    return FromKeras(source, workspace, input_signature, options)
 
 
 class FromKeras:
     """A version made from a Keras model."""
 
-    def __init__(self, source: Source, workspace: Path, input_signature: Any, allow_lambda: bool) -> None:
+    def __init__(self, source: Source, workspace: Path, input_signature: Any, options: Options) -> None:
         model = source.model
-        check_model(model, allow_lambda)
+        check_model(model, options.allow_lambda)
         if source.labels is not None and source.image is None:
             raise InvalidArgument("Expected image= with labels=: only an image classifier answers with labels.")
-        named = None if source.image is not None else source.samples
-        call = calling.describe(model, named, input_signature)
         weights = len(model.weights)
-        self._servable: Servable = (
-            Generic(model, call)
-            if source.image is None
-            else ImageClassifier(model, call, source.image, source.labels, workspace)
-        )
+        self._servable: Servable = servable_of(source, workspace, input_signature, options.scores)
         if len(model.weights) != weights:
             raise FailedPrecondition(
                 f"Expected a model whose layers are all built. Received: {type(model).__name__}, which "
@@ -78,66 +101,166 @@ class FromKeras:
                 "batch before."
             )
         endpoints = self._servable.endpoints
+        effects.refuse_state(model, endpoints)
         self.signatures = {name: endpoint.signature for name, endpoint in endpoints.items()}
         self.notes = list(self._servable.notes)
+        self._infinite = frozenset(options.infinite)
+        _check_outputs(self._infinite, self.signatures)
         inputs = self.signatures[SERVING_DEFAULT].inputs
         if source.samples is None:
-            self._samples = samples.random(inputs)
-            self.notes.append("No samples were given: the version was proven and is warmed with random ones.")
+            default = lambda given: self._servable.expected(given)[SERVING_DEFAULT]  # noqa: E731  # short, and used once
+            self._samples = drawing.draw(inputs, knowledge.of(model), default, self._infinite)
+            self.sampled = "random"
+            self.notes.append(RANDOM_NOTE)
         else:
             self._samples = samples.check(source.samples, inputs, source.image)
+            self.sampled = "real"
         self.feeds = self._servable.feeds(self._samples)
         self.content_digest = graph_digest.digest(endpoints, self._servable.holders)
 
     def write(self, folder: Path, name: str) -> None:
         """See `Version`."""
         savedmodel.write(folder, self._servable.endpoints, self._servable.holders)
-        warmup.write(folder, name, self.feeds)
+        warmup.write(folder, name, self.feeds, self.signatures)
 
     def prove(self, folder: Path, name: str) -> dict[str, Any]:
         """See `Version`."""
-        return prove.prove(folder, name, self._servable, self._samples)
+        servable = self._servable
+        model = servable.holders[0]
+        tolerances = {
+            signature: parity.tolerance_of(model, [spec.dtype for spec in found.outputs.values()])
+            for signature, found in self.signatures.items()
+        }
+        subject = Subject(
+            inputs=self.signatures[SERVING_DEFAULT].inputs,
+            samples=self._samples,
+            feeds=servable.feeds,
+            expected=servable.expected,
+            tolerances=tolerances,
+            model=model,
+            traced=lambda signature, inputs: servable.endpoints[signature].run(inputs),
+            ties=servable.ties,
+            infinite=self._infinite,
+        )
+        return prove(folder, name, [subject], self.signatures)
 
 
 class FromSavedModel:
     """A version that is an existing SavedModel folder, taken as it is."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, options: Options) -> None:
         self._source: Path = source.model
-        files_below(self._source)  # what is no regular file is refused before anything is read
+        _refuse_links_out(self._source, files_below(self._source))  # before anything is read
         for given, name in ((source.image, "image"), (source.labels, "labels")):
             if given is not None:
                 raise InvalidArgument(
                     f"Expected no {name}= with a SavedModel folder, which is published as it is. Received: {given!r}"
                 )
-        self.signatures = savedmodel.read_signatures(self._source)
-        example = SERVING_DEFAULT if SERVING_DEFAULT in self.signatures else min(self.signatures)
-        self.notes = ["Published as it was found: there was no Keras model to compare it with."]
-        if example != SERVING_DEFAULT:
+        self.signatures, sparse = savedmodel.read_signatures(self._source)
+        self._infinite = frozenset(options.infinite)
+        _check_outputs(self._infinite, self.signatures)
+        self.notes = [
+            "Published as it was found, and compared with what TensorFlow's own session answers: without a Keras model."
+        ]
+        for signature, reason in sparse.items():
+            self.notes.append(f"The signature {signature!r} cannot be asked: {reason}")
+        self.example = SERVING_DEFAULT if SERVING_DEFAULT in self.signatures else min(self.signatures, default="")
+        if self.example and self.example != SERVING_DEFAULT and SERVING_DEFAULT not in sparse:
             self.notes.append(f"It has no {SERVING_DEFAULT!r}: every request must name its signature.")
+        self.sampled = "random" if source.samples is None else "real"
         self.feeds: dict[str, dict[str, Array]] = {}
-        if source.samples is not None:
-            self.feeds[example] = samples.check(source.samples, self.signatures[example].inputs, None)
+        why = self._find_samples(source)
+        if SERVING_DEFAULT in sparse or not self.feeds:
+            reason = sparse.get(SERVING_DEFAULT) or why
+            if options.unproven is None:
+                raise FailedPrecondition(
+                    f"Expected a version that can be asked before it is published. It cannot: {reason} To publish it "
+                    'all the same: --unproven "why".'
+                )
+            self.notes.append(f"Never asked: {reason}")
         manifests.verify(self._source)
         manifest = manifests.read(self._source)
         self.content_digest = manifest.content_digest if manifest else ""
         if not self.content_digest:
             self.content_digest = manifests.digest_of(manifests.digest_files(self._source))
 
+    def _find_samples(self, source: Source) -> str:
+        """Fill in `feeds`: the user's for the first signature, made-up ones that TensorFlow answers for the others.
+
+        Returns:
+            Why there are none for the first.
+        """
+        why = "It has no signature with dense inputs."
+        with SavedModelReference(self._source) as reference:
+            for name in sorted(self.signatures, key=lambda name: name != self.example):
+                inputs = self.signatures[name].inputs
+                if name == self.example and source.samples is not None:
+                    self.feeds[name] = samples.check(source.samples, inputs, None)
+                    continue
+                ask = partial(reference, name)
+                try:
+                    self.feeds[name] = drawing.draw(inputs, knowledge.Knowledge(), ask, self._infinite)
+                except FailedPrecondition as error:
+                    if name == self.example:
+                        why = error.message
+                    self.notes.append(f"The signature {name!r} was not asked: it answers no made-up samples.")
+        return why
+
     def write(self, folder: Path, name: str) -> None:
         """See `Version`; the manifest and the report are written anew."""
         dropped = (manifests.RELATIVE_PATH.name, REPORT.name)
-        shutil.copytree(
-            self._source,
-            folder,
-            dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns(*dropped),
-            copy_function=copy_regular,
-        )
+        try:
+            shutil.copytree(
+                self._source,
+                folder,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(*dropped),
+                copy_function=copy_regular,
+            )
+        except shutil.Error as error:
+            raise DataLoss(f"Cannot copy {str(self._source)!r}: {error.args[0][0][2]}") from error
+        except OSError as error:
+            raise from_os_error(error, f"copy {str(self._source)!r} into", folder) from error
 
     def prove(self, folder: Path, name: str) -> dict[str, Any]:
         """See `Version`."""
-        return prove.prove_as_is(folder, name, self.signatures, self.feeds)
+        with SavedModelReference(self._source) as reference:
+            subjects = [self._subject(reference, signature) for signature in self.feeds]
+            return prove(folder, name, subjects, self.signatures)
+
+    def _subject(self, reference: SavedModelReference, signature: str) -> Subject:
+        found = self.signatures[signature]
+        return Subject(
+            inputs=found.inputs,
+            samples=self.feeds[signature],
+            feeds=lambda samples: {signature: dict(samples)},
+            expected=lambda samples: {signature: reference(signature, samples)},
+            tolerances={signature: parity.tolerance_of(None, [spec.dtype for spec in found.outputs.values()])},
+            infinite=self._infinite,
+        )
+
+
+def _refuse_links_out(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse links to files elsewhere: what they lead to would be published, whoever may read it.
+
+    Raises:
+        FailedPrecondition: naming the link.
+    """
+    inside = folder.resolve()
+    for file in files:
+        if not file.resolve().is_relative_to(inside):
+            raise FailedPrecondition(
+                f"Expected a SavedModel folder without links that lead out of it. Received: {str(file)!r}, which is a "
+                f"link to {str(file.readlink())!r}. If it is meant to be published, copy the folder with its files: "
+                "cp -rL FOLDER COPY."
+            )
+
+
+def _check_outputs(infinite: Collection[str], signatures: Mapping[str, Signature]) -> None:
+    known = sorted({alias for signature in signatures.values() for alias in signature.outputs})
+    for alias in infinite:
+        if alias not in known:
+            raise InvalidArgument(f"Expected --allow-non-finite to name an output, one of {known}. Received: {alias!r}")
 
 
 def check_model(model: Any, allow_lambda: bool) -> None:
@@ -162,6 +285,6 @@ def check_model(model: Any, allow_lambda: bool) -> None:
             f"Expected a built model. Received: {type(model).__name__} {model.name!r}, which has no weights yet. Train "
             "it, load its weights, or call it once on a batch."
         )
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if isinstance(layer, keras.layers.Lambda) and not allow_lambda:
             raise PermissionDenied(sources.lambda_text(f"the layer {layer.name!r}"))

@@ -14,19 +14,23 @@ import tensorflow as tf
 
 from modelport import layout, tensors
 from modelport.wire import messages
-from modelport_export.signatures import Array
+from modelport_export.proof.rows import Rows
+from modelport_export.signatures import Array, Signature
 
 RELATIVE_PATH = layout.WARMUP_REQUESTS
 BATCH = 32  # the larger of the two batch sizes; a model of many signatures stays far below 1000 records
 
 
-def write(folder: Path, model_name: str, feeds: Mapping[str, Mapping[str, Array]]) -> int:
+def write(
+    folder: Path, model_name: str, feeds: Mapping[str, Mapping[str, Array]], signatures: Mapping[str, Signature]
+) -> int:
     """Write the file into a version's folder.
 
     Args:
         folder: the version's.
         model_name: goes into the requests; the server does not check it.
-        feeds: signature name → input alias → array of N rows.
+        feeds: signature name → input alias → array of samples.
+        signatures: say how they are cut.
 
     Returns:
         The number of records: for each signature one with a single row, and one with up to 32 when there are more.
@@ -36,9 +40,10 @@ def write(folder: Path, model_name: str, feeds: Mapping[str, Mapping[str, Array]
     count = 0
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, inputs in feeds.items():
-            rows = len(next(iter(inputs.values())))
-            for size in sorted({1, min(rows, BATCH)}):
-                batch = {alias: array[:size] for alias, array in inputs.items()}
+            rows = Rows.of(signatures[name].inputs)
+            units = rows.count(inputs)
+            for size in sorted({1, min(units, BATCH)} if rows.is_open else {1}):
+                batch = rows.take(inputs, range(size))
                 log = messages.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name = model_name

@@ -28,7 +28,7 @@ def test_the_signatures_of_an_image_classifier(classify, digits, write):
         "label": {"dtype": "string", "shape": [-1]},
     }
     text = {"dtype": "string", "shape": [-1]}
-    found = {name: signature.to_dict() for name, signature in savedmodel.read_signatures(folder).items()}
+    found = {name: signature.to_dict() for name, signature in savedmodel.read_signatures(folder)[0].items()}
     assert found == {
         "serving_default": {"inputs": {"image": {"dtype": "uint8", "shape": [-1, 28, 28]}}, "outputs": answer},
         "serve_image_bytes": {"inputs": {"image_bytes": text}, "outputs": answer},

@@ -201,7 +201,7 @@ def test_free_text_names_reach_the_signature_and_the_answer(describe, write, run
     model = called(Echo(), {name: ONES})
     servable = Generic(model, calling.describe(model))
     folder = write(servable)
-    signature = savedmodel.read_signatures(folder)["serving_default"]
+    signature = savedmodel.read_signatures(folder)[0]["serving_default"]
     assert (list(signature.inputs), list(signature.outputs)) == ([name], [name])
     np.testing.assert_array_equal(run(folder, "serving_default", {name: ONES})[name], ONES * 2)
 

@@ -11,7 +11,7 @@ from modelport.__main__ import main
 from modelport.errors import FailedPrecondition
 from modelport_export import publish, sources
 from modelport_export.sources import Source
-from modelport_export.versions import FromSavedModel
+from modelport_export.versions import FromSavedModel, Options
 
 
 @pytest.fixture
@@ -56,17 +56,28 @@ def test_a_socket_left_by_a_program(saved, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("left.sock")
         with pytest.raises(FailedPrecondition, match=r"left\.sock', which is a socket"):
-            FromSavedModel(Source(saved))
+            FromSavedModel(Source(saved), Options())
+
+
+def test_a_link_out_of_the_folder_is_not_followed(saved, tmp_path):
+    """A link to a file that only its owner may read was published as a copy that all may read."""
+    secret = tmp_path / "secret"
+    secret.write_text("a\n")
+    secret.chmod(0o600)
+    (saved / "assets" / "more.txt").symlink_to(secret)
+    with pytest.raises(FailedPrecondition, match=r"more\.txt', which is a link to .*secret.*cp -rL"):
+        publish(saved, name="m", repository=tmp_path / "models")
+    assert not (tmp_path / "models").exists()
 
 
 def test_a_linked_file_is_copied_as_a_file(saved, tmp_path):
-    """Weights in a content-addressed store, as model hubs keep them, are links."""
+    """Weights in a content-addressed store are links; within the folder they are followed."""
     index = saved / "variables" / "variables.index"
-    kept = index.rename(tmp_path / "blob")
+    kept = index.rename(saved / "blob")
     index.symlink_to(kept)
     (saved / "assets.extra").mkdir()
     (saved / "assets.extra" / "manifest.json").write_text('{"schema": 1, "model": "old"}')
-    FromSavedModel(Source(saved)).write(tmp_path / "copy", "m")
+    FromSavedModel(Source(saved), Options()).write(tmp_path / "copy", "m")
     copied = tmp_path / "copy" / "variables" / "variables.index"
     assert not copied.is_symlink()
     assert copied.read_bytes() == kept.read_bytes()

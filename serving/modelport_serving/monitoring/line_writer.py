@@ -48,7 +48,7 @@ class LineWriter:
             self._lost("more lines come than can be written")
 
     def reopen(self) -> None:
-        """Open the file anew, within a second: a rotation has moved the old one away. A signal's handler may call it."""
+        """Open the file anew, within a second: a rotation has moved the old one away; for signal handlers too."""
         self._reopen_due.set()
 
     def close(self, seconds: float) -> None:

@@ -1,0 +1,54 @@
+"""Why a served answer is not the model's: found out by asking again, and by the graph in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from modelport_export.proof import parity
+from modelport_export.signatures import Array
+
+if TYPE_CHECKING:
+    from modelport_export.proof.batches import Batch
+    from modelport_export.proof.prove import Subject
+
+
+def cause(
+    subject: Subject, signature: str, batch: Batch, expected: Mapping[str, Array], received: Mapping[str, Array]
+) -> str:
+    """One or two sentences: what differs, and what to do.
+
+    Args:
+        subject: what was asked.
+        signature: of the answer.
+        batch: the request.
+        expected: the model's answer.
+        received: the served one.
+    """
+    tolerance = subject.tolerances[signature]
+    if not _equal(expected, subject.expected(batch.samples)[signature], tolerance, subject.ties):
+        return (
+            "The model itself answers the same rows differently each time: it is random at inference, or keeps state "
+            "between calls, and cannot be proven."
+        )
+    if subject.traced is None:
+        return "TensorFlow itself, with the folder that was given, answers otherwise."
+    try:
+        traced = subject.traced(signature, subject.feeds(batch.samples)[signature])
+    except Exception as error:  # whatever the graph raises
+        return f"Its graph cannot be run in this process either ({type(error).__name__}: {error})."
+    if _equal(traced, received, tolerance, subject.ties):
+        return (
+            "The model answers otherwise when Keras runs it as a graph, which is what a server does, than when it is "
+            "called: look for Python conditions, loops or shapes in a layer's call (TimeDistributed over an open "
+            "number of steps is one), or fix the sizes of its inputs."
+        )
+    return "The graph in this process answers as the model does: what was written or loaded is not what was traced."
+
+
+def _equal(one: Mapping[str, Array], other: Mapping[str, Array], tolerance: float, ties: bool) -> bool:
+    try:
+        parity.differences(one, other, tolerance, ties=ties)
+    except parity.Different:
+        return False
+    return True

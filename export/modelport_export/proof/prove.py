@@ -1,0 +1,218 @@
+"""Prove a staged version: load it in a fresh process, ask it, and hold the answers against the user's own model's."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import FailedPrecondition, ModelportError
+from modelport_client import Client
+from modelport_export.proof import diagnosis, parity
+from modelport_export.proof.batches import Batch, batches
+from modelport_export.proof.independence import proving
+from modelport_export.proof.rows import Rows
+from modelport_export.proof.validation_server import validation_server
+from modelport_export.signatures import Array, Spec
+
+CALLS = 50
+LATENCY_S = 5.0  # after which no further single call is measured
+BUDGET_S = 10.0  # after which no further request is compared, once these were:
+AT_LEAST = 3  # one row, two, and many in mixed company
+_SHORTEST_TIMEOUT_S = 30.0
+_SLOWER = 20  # times that a server may be slower than the model in this process
+
+Samples = Mapping[str, Array]
+BySignature = dict[str, dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is proven: signatures that answer the same samples.
+
+    Args:
+        inputs: of the samples.
+        samples: raw ones, named as in `inputs`.
+        feeds: samples → signature → inputs.
+        expected: samples → signature → outputs, by the user's model; may raise whatever that raises.
+        tolerances: of each signature, see `parity`.
+        model: a Keras model whose weights may be to blame.
+        traced: signature and inputs → outputs, by the graph in this process.
+        ties: whether `class_id` and `label` are of the best of `probabilities`.
+        infinite: outputs that may be NaN or infinite.
+    """
+
+    inputs: Mapping[str, Spec]
+    samples: Samples
+    feeds: Callable[[Samples], BySignature]
+    expected: Callable[[Samples], BySignature]
+    tolerances: Mapping[str, float]
+    model: Any = None
+    traced: Callable[[str, Mapping[str, Array]], Mapping[str, Array]] | None = None
+    ties: bool = False
+    infinite: frozenset[str] = frozenset()
+
+
+def prove(folder: Path, name: str, subjects: Sequence[Subject], signatures: Iterable[str]) -> dict[str, Any]:
+    """Prove what was written.
+
+    Args:
+        folder: the staged version, warm-up included.
+        name: the model's.
+        subjects: what to ask, and what is to be answered.
+        signatures: all of the version.
+
+    Returns:
+        The figures for the manifest: parity of each signature, requests, latency, memory, seconds to start, and whether
+        rows are independent.
+
+    Raises:
+        FailedPrecondition: it does not load, its answers differ, or are not finite.
+    """
+    figures: dict[str, Any] = {}
+    asked: dict[str, Any] = {}
+    feeds: BySignature = {}
+    latency: dict[str, float] = {}
+    with validation_server(folder, name) as server:
+        for subject in subjects:
+            asking = _Asking(server.client, name, subject)
+            asking.run()
+            for signature, errors in asking.errors.items():
+                figures[signature] = {"max_abs_error": errors, "tolerance": subject.tolerances[signature]}
+                asked[signature] = asking.told()
+            found = subject.feeds(subject.samples)
+            if not latency:
+                first = next(iter(found))
+                latency = _latency(asking, found[first], first)
+            feeds.update(found)
+        tolerances = {signature: figure["tolerance"] for signature, figure in figures.items()}
+        return {
+            "parity": figures,
+            "asked": asked,
+            "latency_ms": latency,
+            "resident_mib": server.resident_mib(),
+            "start_seconds": server.start_seconds,
+            **_row_independence(folder, name, server.client, signatures, feeds, tolerances),
+        }
+
+
+@dataclass
+class _Asking:
+    """Asks for the samples of a subject, and keeps what came of it."""
+
+    client: Client
+    name: str
+    subject: Subject
+    errors: dict[str, dict[str, float]] = field(default_factory=dict)  # signature → output → largest difference
+    requests: int = 0
+    timeout: float = _SHORTEST_TIMEOUT_S
+    left_out: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        subject = self.subject
+        rows = Rows.of(subject.inputs)
+        one = rows.take(subject.samples, [0])
+        begin = time.monotonic()
+        size = self._bytes(one)
+        self.timeout = max(_SHORTEST_TIMEOUT_S, _SLOWER * (time.monotonic() - begin))
+        deadline = time.monotonic() + BUDGET_S
+        for batch in batches(subject.inputs, subject.samples, size):
+            if time.monotonic() > deadline and self.requests >= AT_LEAST:
+                self.left_out.append(batch.name)
+                continue
+            self._ask(batch)
+
+    def told(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {"requests": self.requests, "left_out": self.left_out}
+
+    def _bytes(self, one: Samples) -> float:
+        """Bytes of one unit with its answer."""
+        try:
+            expected = self.subject.expected(one)
+        except ModelportError:
+            raise
+        except Exception as error:  # the user's layers run here
+            raise FailedPrecondition(
+                f"Expected the model to answer its samples. Called by itself it raises {type(error).__name__}: {error}"
+            ) from error
+        answers = max(sum(array.nbytes for array in outputs.values()) for outputs in expected.values())
+        return float(answers + sum(array.nbytes for array in one.values()))
+
+    def _ask(self, batch: Batch) -> None:
+        subject = self.subject
+        try:
+            expected = subject.expected(batch.samples)
+        except Exception as error:  # the user's layers run here
+            if batch.is_other:
+                self.left_out.append(f"{batch.name}, which the model itself does not take")
+                return
+            raise FailedPrecondition(
+                f"Expected the model to answer {batch.name}. Called by itself it raises {type(error).__name__}: {error}"
+            ) from error
+        if batch.is_other and not all(
+            parity.is_finite(array) for outputs in expected.values() for array in outputs.values()
+        ):
+            self.left_out.append(f"{batch.name}, for which the model itself has no finite answer")
+            return
+        self.requests += 1
+        for signature, inputs in subject.feeds(batch.samples).items():
+            parity.refuse_non_finite(signature, expected[signature], subject.model, subject.infinite)
+            try:
+                received = dict(self.client.predict(self.name, inputs, signature=signature, timeout=self.timeout))
+            except ModelportError as error:
+                raise FailedPrecondition(
+                    f"Expected the served version to answer {batch.name} of {signature!r}, as the model itself does. "
+                    f"Received: {error.message}"
+                ) from error
+            parity.refuse_non_finite(signature, received, subject.model, subject.infinite)
+            try:
+                errors = parity.differences(
+                    expected[signature], received, subject.tolerances[signature], ties=subject.ties
+                )
+            except parity.Different as error:
+                cause = diagnosis.cause(subject, signature, batch, expected[signature], received)
+                raise FailedPrecondition(
+                    f"The served answers of {signature!r} to {batch.name} are not those of the model: expected "
+                    f"{error.expected}. Received: {error.received}. {cause}"
+                ) from None
+            known = self.errors.setdefault(signature, {})
+            for alias, error_of in errors.items():
+                known[alias] = max(error_of, known.get(alias, 0.0))
+
+
+def _row_independence(
+    folder: Path,
+    name: str,
+    client: Client,
+    signatures: Iterable[str],
+    feeds: Mapping[str, Mapping[str, Array]],
+    tolerances: Mapping[str, float],
+) -> dict[str, Any]:
+    """The last figures, because a server may end when it is asked for the rows that this takes."""
+    begin = time.monotonic()
+    verdicts = proving.prove(folder, name, client, signatures, feeds, tolerances)
+    return {
+        "row_independence": {signature: dataclasses.asdict(verdict) for signature, verdict in verdicts.items()},
+        "row_independence_seconds": time.monotonic() - begin,
+    }
+
+
+def _latency(asking: _Asking, inputs: Mapping[str, Array], signature: str) -> dict[str, float]:
+    """Milliseconds of requests of one unit, one after the other, as a client of the same machine sees them."""
+    rows = Rows.of(asking.subject.inputs)
+    count = rows.count(inputs)
+    seconds: list[float] = []
+    end = time.monotonic() + LATENCY_S
+    while len(seconds) < CALLS and (time.monotonic() < end or not seconds):
+        row = rows.take(inputs, [len(seconds) % count])
+        begin = time.perf_counter()
+        asking.client.predict(asking.name, row, signature=signature, timeout=asking.timeout)
+        seconds.append(time.perf_counter() - begin)
+    p50, p99 = np.percentile(seconds, (50, 99)) * 1e3
+    return {"p50": float(p50), "p99": float(p99), "calls": len(seconds)}

@@ -1,0 +1,149 @@
+from contextlib import nullcontext
+
+import keras
+import numpy as np
+import pytest
+
+from modelport.errors import FailedPrecondition, InvalidArgument
+from modelport_export import metric_directions
+from modelport_export.gate import Gate, check, compare_metrics
+from modelport_export.naming import snake_case
+from modelport_export.proof import parity
+
+SCORES = np.array([[0.1, 0.9], [0.5, 0.5000001]], np.float32)
+ANSWER = {"probabilities": SCORES, "class_id": np.array([1, 1]), "label": np.array([b"b", b"b"], object)}
+
+
+def test_equal_answers_have_no_error():
+    assert parity.differences(ANSWER, ANSWER, 1e-5, ties=True) == {"probabilities": 0, "class_id": 0, "label": 0}
+
+
+def test_rounding_is_allowed_in_proportion_to_the_largest_value():
+    large = np.array([[1e4, 0.0]], np.float32)
+    assert parity.differences({"y": large}, {"y": large + 0.05}, 1e-5)["y"] == pytest.approx(0.05, rel=0.1)
+    with pytest.raises(parity.Different, match=r"'y' to differ.*0\.1 at most.*0\.5 for sample 0"):
+        parity.differences({"y": large}, {"y": large + 0.5}, 1e-5)
+
+
+def test_the_class_of_a_tie_may_differ_and_of_a_clear_case_not():
+    tie = {**ANSWER, "class_id": np.array([1, 0]), "label": np.array([b"b", b"a"], object)}
+    parity.differences(ANSWER, tie, 1e-5, ties=True)
+    with pytest.raises(parity.Different, match=r"'class_id' to be .*1.* for sample 0"):
+        parity.differences(ANSWER, {**ANSWER, "class_id": np.array([0, 1])}, 1e-5, ties=True)
+
+
+@pytest.mark.parametrize(
+    ("received", "text"),
+    [
+        ({"y": np.ones((2, 3), np.float32)}, r"shape \(2, 2\)"),
+        ({"y": np.ones((2, 2), np.int64)}, "int64"),
+        ({"z": np.ones((2, 2), np.float32)}, r"outputs \['y'\]"),
+        ({"y": np.full((2, 2), np.nan, np.float32)}, "NaN or infinite in the same places"),
+    ],
+)
+def test_other_answers_are_refused(received, text):
+    with pytest.raises(parity.Different, match=text):
+        parity.differences({"y": np.ones((2, 2), np.float32)}, received, 1e-5)
+
+
+def test_a_tie_is_none_where_nobody_says_what_the_scores_are():
+    """The names alone say nothing: they may be anything of a foreign model's."""
+    tie = {**ANSWER, "class_id": np.array([1, 0])}
+    with pytest.raises(parity.Different, match="'class_id'"):
+        parity.differences(ANSWER, tie, 1e-5)
+
+
+def test_infinity_on_purpose_is_compared_by_its_place():
+    masked = {"y": np.float32([1, -np.inf, np.nan])}
+    assert parity.differences(masked, masked, 1e-5) == {"y": 0}
+    for other in ([1, np.inf, np.nan], [1, -np.inf, 3], [-np.inf, 1, np.nan]):
+        with pytest.raises(parity.Different, match="NaN or infinite in the same places"):
+            parity.differences(masked, {"y": np.float32(other)}, 1e-5)
+    parity.refuse_non_finite("s", masked, None, allowed=["y"])
+    with pytest.raises(FailedPrecondition, match="--allow-non-finite y"):
+        parity.refuse_non_finite("s", masked, None)
+
+
+def test_scalars_are_compared():
+    text = {"v": np.array(b"v1", object), "n": np.array(3)}
+    assert parity.differences(text, text, 1e-5) == {"v": 0, "n": 0}
+    with pytest.raises(parity.Different, match="'v' to be b'v1'"):
+        parity.differences(text, {**text, "v": np.array(b"v2", object)}, 1e-5)
+
+
+def test_half_precision_is_given_more_room():
+    keras.utils.set_random_seed(0)
+    plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    mixed = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, dtype="mixed_bfloat16")])
+    assert parity.tolerance_of(plain, ["float32"]) == parity.tolerance_of(None, ["float32"]) == parity.TOLERANCE
+    assert parity.tolerance_of(mixed, ["float32"]) == 8 * 2**-7
+
+
+def test_nan_is_refused_and_the_weight_named():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="last")])
+    model.layers[0].kernel.assign([[np.nan], [1.0]])
+    with pytest.raises(FailedPrecondition, match=r"'y'.*NaN or infinity for 1 of 2.*last/kernel"):
+        parity.refuse_non_finite("s", {"y": np.array([np.nan, 1.0], np.float32)}, model)
+
+
+def test_the_direction_of_every_metric_of_keras_is_known():
+    """A metric that a later Keras adds has to be looked at by a person."""
+    bases = (keras.metrics.Mean, keras.metrics.MeanMetricWrapper, keras.metrics.Metric, keras.metrics.Sum)
+    known = vars(keras.metrics).values()
+    classes = [c for c in known if isinstance(c, type) and issubclass(c, keras.metrics.Metric) and c not in bases]
+    assert len(classes) > 30
+    unknown = {snake_case(c.__name__) for c in classes if metric_directions.of(snake_case(c.__name__)) is None}
+    assert unknown <= {"mean_metric_wrapper"}
+
+
+def test_a_metric_is_known_by_its_whole_name():
+    known = {"false_positives": "min", "hinge": "min", "accuracy": "max", "val_loss": "min", "digits_accuracy": "max"}
+    assert {name: metric_directions.of(name, ["digits"]) for name in known} == known
+    for name in ("my_loss_free_score", "lossless", "inaccuracy", "words_accuracy", "profit"):
+        assert metric_directions.of(name, ["digits"]) is None
+
+
+def test_a_metric_of_unknown_direction_is_not_guessed():
+    for told, refused in (({}, True), ({"profit": "max"}, False), ({"profit": "min"}, True)):
+        table = compare_metrics({"profit": 2.0}, {"profit": 1.0}, (), told)
+        gate = Gate(max_regression=0.5, metric_directions=told)
+        with pytest.raises((InvalidArgument, FailedPrecondition), match="profit") if refused else nullcontext():
+            check(gate, {**PROOF, "metrics": table})
+    with pytest.raises(InvalidArgument, match="min or max"):
+        Gate(metric_directions={"profit": "up"})
+
+
+def test_metrics_are_compared_by_what_is_better():
+    table = compare_metrics({"accuracy": 0.9, "val_loss": 0.3, "new": 1.0}, {"accuracy": 0.95, "val_loss": 0.2})
+    assert {name: round(row["regression"], 6) for name, row in table.items()} == {"accuracy": 0.05, "val_loss": 0.1}
+
+
+PROOF = {
+    "metrics": {"accuracy": {"value": 0.9, "parent": 0.95, "regression": 0.05}},
+    "latency_ms": {"p50": 1.0, "p99": 2.0, "calls": 50},
+    "resident_mib": 300.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("gate", "text"),
+    [
+        (Gate(max_regression=0.01), "'accuracy' to be at most 0.01 worse"),
+        (Gate(max_p99_ms=1.5), "p99 latency of 1.5 ms.*2 ms"),
+        (Gate(max_resident_mib=100), "100 MiB.*300"),
+    ],
+)
+def test_a_figure_out_of_bounds_closes_the_gate(gate, text):
+    with pytest.raises(FailedPrecondition, match=text):
+        check(gate, PROOF)
+
+
+def test_figures_within_bounds_pass():
+    check(Gate(), PROOF)
+    check(Gate(max_regression=0.05, max_p99_ms=2.0, max_resident_mib=300), PROOF)
+
+
+def test_senseless_bounds_are_refused():
+    for bound in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidArgument, match="max_regression"):
+            Gate(max_regression=bound)
