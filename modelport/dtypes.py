@@ -104,6 +104,7 @@ STRING = BY_NAME["string"]
 
 # numpy's spelling → row; quantized types are told by their structured dtype, not by this map.
 _BY_NUMPY_NAME: dict[str, DType] = {d.numpy_name: d for d in DTYPES if not d.name.startswith(("qint", "quint"))}
+_seen: dict[np.dtype[Any], DType] = {}  # plain types, each asked for its name once: that takes numpy some microseconds
 
 
 def by_number(number: int) -> DType:
@@ -127,6 +128,9 @@ def of_array(array: np.ndarray[Any, Any]) -> DType:
         InvalidArgument: TensorFlow has no such type (datetime64, float128, structured, …).
     """
     dtype = array.dtype
+    known = _seen.get(dtype)
+    if known is not None:
+        return known
     if dtype.kind in "OSU":
         return STRING
     if dtype.names is not None and len(dtype.names) == 1 and dtype.names[0] in BY_NAME:
@@ -137,4 +141,5 @@ def of_array(array: np.ndarray[Any, Any]) -> DType:
             f"Expected an array of a type that TensorFlow knows (float32, int64, bool, str, …); received {dtype}. "
             "Convert it first, for example with array.astype('float32')."
         )
+    _seen[dtype] = row
     return row

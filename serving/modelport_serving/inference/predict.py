@@ -65,9 +65,10 @@ def plan_predict(
     def finish(arrays: Sequence[Array]) -> Response:
         response = messages.PredictResponse()
         content = rules.tensor_content
-        large = {alias: array for alias, array in zip(aliases, arrays, strict=True) if is_large(array)}
+        large: dict[str, Array] = {}
         for alias, array in zip(aliases, arrays, strict=True):
-            if alias in large:
+            if is_large(array):
+                large[alias] = array
                 continue
             tensors.encode_into(
                 response.outputs.get_or_create(alias), array, typed=not content, strings_as_content=content

@@ -34,6 +34,11 @@ def copy_to(address: int, pieces: Iterable[Piece]) -> None:
         address += len(piece)
 
 
+def copy_array(address: int, array: np.ndarray[Any, np.dtype[Any]]) -> None:
+    """Copy a contiguous array to an address; there has to be room."""
+    _memmove(address, array.ctypes.data, array.nbytes)
+
+
 def copy_from(address: int, array: np.ndarray[Any, np.dtype[Any]]) -> None:
     """Fill a contiguous array with what is at an address."""
     _memmove(array.ctypes.data, address, array.nbytes)

@@ -19,7 +19,7 @@ from modelport import dtypes
 from modelport.dtypes import STRING, Layout
 from modelport.errors import InvalidArgument, ResourceExhausted, Unimplemented
 from modelport.tensors import MAX_BYTES
-from modelport_serving.servables.plain_memory import copy_from, copy_to
+from modelport_serving.servables.plain_memory import copy_array, copy_from, copy_to
 from modelport_serving.servables.tensorflow_runtime import Api
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,7 +44,7 @@ def to_tensor(api: Api, array: Array) -> int:
     flat = np.ascontiguousarray(array)
     tensor = _allocate(api, row.number, array.shape, flat.nbytes)
     if flat.nbytes:
-        copy_to(api.TensorData(tensor), [flat.reshape(-1).view(np.uint8)])
+        copy_array(api.TensorData(tensor), flat)
     return tensor
 
 
