@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The official API package requires the full `tensorflow` beside `tensorflow-cpu`; tests and benchmarks need its messages only.
 PEER := tensorflow-serving-api==2.21.0
+# Keras' own BERT and GPT-2, which the tests publish. It requires tensorflow-text, which its backbones do not import.
+ZOO := keras-hub==0.25.0 kagglehub==1.0.3 kagglesdk==0.1.38 regex==2026.11.19
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 600
 # What `make test-docker` runs.
@@ -26,7 +28,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "setup: packages into $(VENV) (about a minute, 1.5 GB; once)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PEER) $(ZOO)
 	@touch $@
 
 demo: setup ## train, export, prove, publish, serve, predict, swap under load

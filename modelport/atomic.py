@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from modelport.errors import AlreadyExists, Internal, from_os_error
+from modelport.errors import AlreadyExists, DataLoss, Internal, from_os_error
 from modelport.regular_files import files_below
 
 PREFIX = ".modelport-"  # of hidden folders where nothing else says how they are called
@@ -182,7 +182,13 @@ def _put(made: Path, place: Path) -> None:
     for root, _, _ in os.walk(made, topdown=False):
         _flush(Path(root))
     made.rename(place)
-    _flush(place.parent)
+    try:
+        _flush(place.parent)
+    except OSError as error:
+        raise DataLoss(
+            f"{str(place)!r} is there, whole and visible, but its folder could not be flushed to the disk "
+            f"({error.strerror or error}): a loss of power now may take it back. Look at the disk."
+        ) from error
 
 
 def _flush(path: Path) -> None:

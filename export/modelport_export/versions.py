@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import keras
 
 from modelport import manifest as manifests
-from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, PermissionDenied, from_os_error
+from modelport.errors import FailedPrecondition, InvalidArgument, PermissionDenied, from_os_error
 from modelport.regular_files import copy_regular, files_below
 from modelport_export import effects, graph_digest, savedmodel, sources, warmup
 from modelport_export.keras_layers import layers_of
@@ -215,10 +215,8 @@ class FromSavedModel:
                 folder,
                 dirs_exist_ok=True,
                 ignore=shutil.ignore_patterns(*dropped),
-                copy_function=copy_regular,
+                copy_function=_copy,
             )
-        except shutil.Error as error:
-            raise DataLoss(f"Cannot copy {str(self._source)!r}: {error.args[0][0][2]}") from error
         except OSError as error:
             raise from_os_error(error, f"copy {str(self._source)!r} into", folder) from error
 
@@ -238,6 +236,14 @@ class FromSavedModel:
             tolerances={signature: parity.tolerance_of(None, [spec.dtype for spec in found.outputs.values()])},
             infinite=self._infinite,
         )
+
+
+def _copy(source: str, target: str) -> str:
+    """The first file that fails ends the copy, with its reason: `copytree` would try the others on a full disk, too."""
+    try:
+        return copy_regular(source, target)
+    except OSError as error:
+        raise from_os_error(error, f"copy {source!r} to", target) from error
 
 
 def _refuse_links_out(folder: Path, files: Sequence[Path]) -> None:

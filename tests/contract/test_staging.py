@@ -271,3 +271,20 @@ def test_a_manifest_that_nobody_would_read_is_not_written(repository, publish):
     with pytest.raises(InvalidArgument, match="Expected a manifest of at most 4,194,304 bytes"):
         publish(repository, training={"long": "x" * manifests.MOST_BYTES})
     assert repository.versions("m") == []
+
+
+def test_a_flush_that_fails_after_the_rename_is_told_as_that(repository, publish, monkeypatch):
+    """The version is there: whoever tried again because of the error would publish it twice."""
+    publish(repository, "first")
+    fsync, base = os.fsync, repository.version_path("m", 1).parent
+
+    def refuse(handle):
+        if os.path.samestat(os.fstat(handle), base.stat()) and (base / "2").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DataLoss, match=r"m/2' is there, whole and visible.*could not be flushed.*Input/output error"):
+        publish(repository, "second")
+    assert repository.versions("m") == [1, 2]
+    assert repository.read_manifest("m", 2).version == 2

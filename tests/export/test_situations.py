@@ -19,6 +19,8 @@ from modelport_export import ImageInput, publish
 from modelport_export.sources import load
 from modelport_serving import AUTO, Options, Server
 
+# Keras warns of models that are built by a call; here they are what users have.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 layers, ops = keras.layers, keras.ops
 X = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
 IMAGES = np.random.default_rng(1).integers(0, 256, (8, 8, 8, 3), np.uint8)
@@ -304,7 +306,7 @@ def test_scores_that_may_be_either_are_asked_about(tmp_path):
     ("layer", "text"),
     [
         (lambda: layers.SimpleRNN(2, stateful=True, name="memory"), r"state between calls.*\['memory'\]"),
-        (lambda: Counter(), "changes nothing when it answers.*AssignAddVariableOp"),
+        (lambda: Counter(), r"changes nothing when it answers.*Assign\w*VariableOp"),
     ],
     ids=["a stateful layer", "a counter"],
 )

@@ -2,13 +2,14 @@
 
 import os
 import socket
+import subprocess
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from modelport.__main__ import main
-from modelport.errors import FailedPrecondition
+from modelport.errors import FailedPrecondition, ResourceExhausted
 from modelport_export import publish, sources
 from modelport_export.sources import Source
 from modelport_export.versions import FromSavedModel, Options
@@ -113,3 +114,21 @@ def test_the_files_of_a_run_that_would_never_end(tmp_path):
     os.mkfifo(tmp_path / "model.keras")
     with pytest.raises(Exception, match=r"model\.keras', which is no file"):
         sources.load(tmp_path)
+
+
+def test_a_disk_that_fills_while_a_savedmodel_is_copied(saved, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)], capture_output=True, text=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {mount.stderr.strip()}")
+    (saved / "assets" / "large.bin").write_bytes(b"x" * 2**20)
+    try:
+        with pytest.raises(ResourceExhausted, match="No space left on device") as caught:
+            publish(saved, name="m", repository=disk / "models")
+        assert "\n" not in caught.value.message
+        assert [path.name for path in (disk / "models" / "m").iterdir()] == [".allotted"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

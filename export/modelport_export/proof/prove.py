@@ -176,7 +176,11 @@ class _Asking:
                     expected[signature], received, subject.tolerances[signature], ties=subject.ties
                 )
             except parity.Different as error:
-                cause = diagnosis.cause(subject, signature, batch, expected[signature], received)
+                steady = diagnosis.is_steady(subject, signature, batch, expected[signature])
+                if batch.is_other and not steady:
+                    self.left_out.append(f"{batch.name}, which the model itself answers differently each time")
+                    return
+                cause = diagnosis.cause(subject, signature, batch, received, steady=steady)
                 raise FailedPrecondition(
                     f"The served answers of {signature!r} to {batch.name} are not those of the model: expected "
                     f"{error.expected}. Received: {error.received}. {cause}"

@@ -63,12 +63,12 @@ class Reference:
                 f"Expected {len(self._outputs)} outputs, {self._outputs}, as while tracing. The model, called by "
                 f"itself, returns {len(leaves)}."
             )
-        given = getattr(self._model, "output_names", None) if isinstance(self._model, _functional()) else None
+        given = _layer_names(self._model, len(leaves)) if isinstance(self._model, _functional()) else []
         found: dict[str, Array] = {}
         nameless = []
         for place, (path, value) in enumerate(leaves):
             name = _key(path)
-            if name is None and given is not None and given.count(given[place]) == 1:
+            if name is None and given and given.count(given[place]) == 1:
                 name = given[place]
             if name is not None and name in self._outputs:
                 found[name] = _numpy(value)
@@ -110,9 +110,24 @@ def _built_on(model: Any) -> Any:
     config = model.get_build_config() or {}
     shapes = config.get("shapes_dict") or {}
     shape = next(iter(shapes.values())) if len(shapes) == 1 else config.get("input_shape")
-    if isinstance(shape, list) and not all(size is None or isinstance(size, int) for size in shape):
-        return shape
+    if isinstance(shape, list | tuple) and not all(size is None or isinstance(size, int) for size in shape):
+        return list(shape)
     return shape if isinstance(shape, Mapping) else None
+
+
+def _layer_names(model: Any, count: int) -> list[str | None]:
+    """The names of the layers that give a functional model's outputs, None of those that cannot be told."""
+
+    def gives(layer: Any, tensor: Any) -> bool:
+        try:
+            return any(output is tensor for output in keras.tree.flatten(layer.output))
+        except (AttributeError, ValueError):  # a layer that was called several times has no one output
+            return False
+
+    names: list[str | None] = [
+        next((layer.name for layer in model.layers if gives(layer, tensor)), None) for tensor in model.outputs
+    ]
+    return names if len(names) == count else []
 
 
 def _key(path: Sequence[Any]) -> str | None:

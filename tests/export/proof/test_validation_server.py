@@ -1,8 +1,14 @@
 """The server that a version is proven in: a process of its own, that is gone afterwards whatever happens."""
 
 import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import keras
+import psutil
 import pytest
 
 from modelport.errors import FailedPrecondition
@@ -29,3 +35,36 @@ def test_a_folder_that_is_no_version_is_told_with_what_the_server_printed(tmp_pa
     (tmp_path / "saved_model.pb").write_bytes(b"\xff\xff")
     with pytest.raises(FailedPrecondition, match="to load in a server of its own"), validation_server(tmp_path, "m"):
         pass
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from modelport_export.proof.validation_server import validation_server
+with validation_server(Path(sys.argv[1]), "m") as server:
+    print(server.pid, flush=True)
+    signal.pause()
+"""
+
+
+def test_a_publisher_that_is_killed_takes_its_server_and_its_folder_with_it(write):
+    """A server of 520 MB stayed behind."""
+    model = linear()
+    folder = write(Generic(model, calling.describe(model)))
+    temporary = Path(tempfile.mkdtemp(prefix="mp-"))  # short, as a socket has to be
+    publisher = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        text=True,
+    )
+    with publisher:
+        server = psutil.Process(int(publisher.stdout.readline()))
+        assert list(temporary.iterdir())
+        publisher.kill()
+    server.wait(20)
+    deadline = time.monotonic() + 20
+    while list(temporary.iterdir()):
+        assert time.monotonic() < deadline, "the folder is still there"
+        time.sleep(0.02)
+    temporary.rmdir()
