@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from modelport.errors import InvalidArgument
 from modelport_export.calling import Call
-from modelport_export.endpoint import trace
+from modelport_export.endpoint import Endpoint, trace
 from modelport_export.images import ImageInput
 from modelport_export.proof.image_reference import model_input
 from modelport_export.proof.reference import Reference
@@ -43,7 +44,12 @@ class ImageModel:
         self._plain = Generic(model, call)
         self.outputs: Mapping[str, Spec] = self._plain.endpoints[SERVING_DEFAULT].signature.outputs
         self.reference = Reference(model, list(self.outputs))
-        self.endpoints = {
+
+    @cached_property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """See `Servable`; traced when they are asked for, because a classifier has others."""
+        image = self.image
+        return {
             SERVING_DEFAULT: trace(lambda t: self.serve(t["image"]), {"image": Spec("uint8", (-1, *image.raw_shape))}),
             SERVE_IMAGE_BYTES: trace(
                 lambda t: self.serve(image.decode(t["image_bytes"])), {"image_bytes": Spec("string", (-1,))}

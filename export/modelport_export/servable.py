@@ -23,10 +23,13 @@ class Servable(Protocol):
     `parity.differences`.
     """
 
-    endpoints: dict[str, Endpoint]
     holders: tuple[Any, ...]
     notes: list[str]
     ties: bool
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """The signatures, traced."""
 
     def feeds(self, samples: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
         """Raw samples, named as in `serving_default`, as the inputs of every signature."""

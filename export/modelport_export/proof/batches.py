@@ -11,6 +11,7 @@ from modelport_export.proof.rows import Rows
 from modelport_export.signatures import Array, Spec
 
 SLICE_BYTES = 32 * 2**20  # of a request with its answer
+SLICE_S = 0.5  # of a request, as far as it can be told from one unit; it bounds what the model holds meanwhile, too
 MANY = 65  # rows of the largest request: more than the 32 that warm a version, and no round number
 
 
@@ -29,13 +30,16 @@ class Batch:
     is_other: bool = False
 
 
-def batches(inputs: Mapping[str, Spec], samples: Mapping[str, Array], unit_bytes: float) -> Iterator[Batch]:
+def batches(
+    inputs: Mapping[str, Spec], samples: Mapping[str, Array], unit_bytes: float, unit_s: float
+) -> Iterator[Batch]:
     """The requests, the most telling first.
 
     Args:
         inputs: of `serving_default`.
         samples: its inputs.
         unit_bytes: of one unit of them with its answer.
+        unit_s: that the model takes for it, called by itself.
     """
     rows = Rows.of(inputs)
     count = rows.count(samples)
@@ -43,7 +47,7 @@ def batches(inputs: Mapping[str, Spec], samples: Mapping[str, Array], unit_bytes
         for unit in range(count):
             yield Batch(f"samples {unit * rows.unit + 1} to {(unit + 1) * rows.unit}", rows.take(samples, [unit]))
         return
-    most = max(1, min(MANY, int(SLICE_BYTES / max(unit_bytes, 1.0))))
+    most = max(1, min(MANY, int(SLICE_BYTES / max(unit_bytes, 1.0)), int(SLICE_S / max(unit_s, 1e-6))))
     yield Batch("one row", rows.take(samples, [0]))
     if most > 1:
         yield Batch("two rows", rows.take(samples, [count - 1, 0]))

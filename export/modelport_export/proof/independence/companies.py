@@ -12,7 +12,7 @@ from modelport_export.proof.parity import is_float
 from modelport_export.signatures import Array
 
 MAX_REQUEST_BYTES = 8 * 2**20  # small models have small rows; a request of large ones is held to a fraction of a second
-MAX_REQUEST_S = 2.0  # as far as it can be told from the time of one row: four such requests fit the budget
+MAX_REQUEST_S = 0.25  # as far as it can be told from the time of one row: ten such requests fit the budget
 SAMPLES = 8  # rows whose answers are compared: enough that each has others of its kind beside it
 MANY = 65  # rows of the largest request: more than the 32 that warm a version, and no round number
 FEWEST = 3  # rows that every proof runs together, however large they are

@@ -17,7 +17,7 @@ from modelport_export.proof.independence.verdict import Verdict
 from modelport_export.proof.parity import Different, differences
 from modelport_export.signatures import Array
 
-BUDGET_S = 10.0  # of one signature's runs; a small model needs a tenth of a second, a slow one is not waited for
+BUDGET_S = 2.5  # of one signature's runs; a small model needs a tenth of a second, a slow one is not waited for
 _AT_LEAST = 4  # companies without which runs say nothing: two rows, three, many, and other values
 
 Ask = Callable[[Mapping[str, Array]], Mapping[str, Array]]
