@@ -24,7 +24,8 @@ from modelport_serving.servables.servable import Servable
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _BRIEF_S = 0.005  # up to here one run at a time is better than two side by side: the second gathers company
-_MOMENT_S = 0.0005  # up to here a run is over sooner than another thread could be woken to do it
+_MOMENT_S = 0.001  # up to here the event loop loses less by a run than by a switch to another thread and back
+_MOMENT_BYTES = 2**18  # of inputs: more are copied meanwhile, which a second core does as well
 _PATIENCE_S = 0.002  # the longest that a request waits for company that was there before
 _SMOOTHING = 8  # runs over which the time of one is averaged
 
@@ -141,15 +142,30 @@ class BatchQueue:
         limits: how requests are put together.
         merges: whether requests share runs at all.
         brief: whether the time of a run follows from the shapes of its inputs, so that it can be known before.
+        row_bytes: of one row's inputs.
     """
 
-    __slots__ = ("_batches", "_company", "_largest", "_seconds", "brief", "fetches", "limits", "merges", "running")
+    __slots__ = (
+        "_batches",
+        "_company",
+        "_largest",
+        "_most_rows",
+        "_seconds",
+        "brief",
+        "fetches",
+        "limits",
+        "merges",
+        "running",
+    )
 
-    def __init__(self, fetches: Sequence[str], limits: BatchLimits, *, merges: bool, brief: bool) -> None:
+    def __init__(
+        self, fetches: Sequence[str], limits: BatchLimits, *, merges: bool, brief: bool, row_bytes: int = 0
+    ) -> None:
         self.fetches = fetches
         self.limits = limits
         self.merges = merges
         self.brief = brief
+        self._most_rows = _MOMENT_BYTES // max(row_bytes, 1)  # of a run on the event loop
         self.running = 0
         self._batches: deque[Batch] = deque()
         self._seconds = 2 * _MOMENT_S  # of a run, lately
@@ -225,7 +241,9 @@ class BatchQueue:
             self._company = len(batch.tasks)
             self.running += 1
             batch.inline = self.brief and self._seconds < _BRIEF_S
-            batch.is_momentary = batch.inline and self._seconds < _MOMENT_S and 0 < batch.rows <= self._largest
+            batch.is_momentary = (
+                batch.inline and self._seconds < _MOMENT_S and 0 < batch.rows <= min(self._largest, self._most_rows)
+            )
         return batch, waited
 
     def ran(self, batch: Batch) -> None:

@@ -218,7 +218,9 @@ def _queue_of(
         if len(servable.queues) >= _MAX_QUEUES:
             for idle in [key for key, waiting in servable.queues.items() if waiting.is_idle]:
                 del servable.queues[idle]
-        found = servable.queues[key] = BatchQueue(fetches, limits, merges=rows is not None, brief=brief)
+        found = servable.queues[key] = BatchQueue(
+            fetches, limits, merges=rows is not None, brief=brief, row_bytes=_bytes(feeds) // max(rows or 1, 1)
+        )
     return found, rows
 
 

@@ -100,7 +100,7 @@ def test_a_run_that_hangs_proves_nothing():
 def test_slow_rows_make_small_requests():
     """A large model is not asked for 65 rows at once, which nobody would wait for."""
     assert row_limit(SAMPLES, row_s=0.001) == MANY
-    assert row_limit(SAMPLES, row_s=0.25) == 8
+    assert row_limit(SAMPLES, row_s=0.05) == 5
     assert row_limit(SAMPLES, row_s=60.0) == 3
 
 
