@@ -84,6 +84,14 @@ def test_json_for_programs_and_equal_content(tmp_path, capsys):
         (["publish", "model.keras", "--name", "m", "--labels", "labels.txt"], "'labels.txt'"),
         (["publish", "model.keras", "--name", "../m"], "model name"),
         (["publish", "model.keras", "--name", "m", "--max-regression", "-1"], "max_regression"),
+        (["publish", "model.keras", "--name", "m", "--metric-direction", "profit"], "NAME=min or NAME=max"),
+        (["publish", "model.keras", "--name", "m", "--metric-direction", "profit=up"], "min or max"),
+        (["publish", "model.keras", "--name", "m", "--input-signature", "x=float32"], "image=uint8[?,?,?,3]"),
+        (["publish", "model.keras", "--name", "m", "--input-signature", "x=float33[?,2]"], "float33"),
+        (["publish", "model.keras", "--name", "m", "--input-signature", "y=float32[?,784]", "--allow-h5"], "'y'"),
+        (["publish", "model.keras", "--name", "m", "--custom", "Thing=module"], "NAME=module:Class"),
+        (["publish", "model.keras", "--name", "m", "--custom", "Thing=nowhere:Class"], "'nowhere'"),
+        (["publish", "model.keras", "--name", "m", "--allow-non-finite", "z"], "'z'"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_1(tmp_path, monkeypatch, capsys, argv, text):
@@ -96,6 +104,24 @@ def test_a_mistake_is_one_clear_line_and_exit_code_1(tmp_path, monkeypatch, caps
     assert len(error.splitlines()) == 1
     assert error.startswith(f"modelport {argv[0]}: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras"]
+
+
+def test_an_input_signature_on_the_command_line(tmp_path, capsys):
+    x = keras.Input((8, 8, 3), name="image")
+    keras.Model(x, layers.GlobalAveragePooling2D(name="mean")(x)).save(tmp_path / "model.keras")
+    argv = ["publish", str(tmp_path / "model.keras"), "--name", "m", "--repository", str(tmp_path / "models"), "--json"]
+    assert main([*argv, "--input-signature", "image=float32[?,?,?,3]"]) == 0
+    signatures = json.loads(capsys.readouterr().out)["signatures"]
+    assert signatures["serving_default"]["inputs"]["image"]["shape"] == [-1, -1, -1, 3]
+
+
+def test_the_first_line_says_how_it_was_proven(tmp_path, capsys):
+    keras.Sequential([keras.Input((3,), name="x"), layers.Dense(2)]).save(tmp_path / "model.keras")
+    np.savez(tmp_path / "samples.npz", x=np.ones((4, 3), np.float32))
+    argv = ["publish", str(tmp_path / "model.keras"), "--name", "m", "--repository", str(tmp_path / "models")]
+    for more, said in (([], "proven on random samples"), (["--samples", str(tmp_path / "samples.npz")], "proven")):
+        assert main([*argv, *more]) == 0
+        assert capsys.readouterr().out.splitlines()[0].endswith(f", {said}")
 
 
 @pytest.mark.parametrize("argv", [["publish", "x.keras"], ["export", "x.keras"], ["publish"]])
