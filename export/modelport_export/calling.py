@@ -106,7 +106,7 @@ def _from_structure(structure: Any) -> Call:
 
 def _overridden(call: Call, input_signature: Any) -> Call:
     given = _from_structure(input_signature).specs
-    if len(given) == 1 and len(call.specs) == 1:
+    if len(given) == 1 and len(call.specs) == 1 and not isinstance(input_signature, Mapping):
         given = dict(zip(call.specs, given.values(), strict=True))
     if set(given) != set(call.specs):
         raise InvalidArgument(
