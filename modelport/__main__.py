@@ -32,7 +32,13 @@ SUBCOMMANDS = {
     ),
     "publish": Subcommand("modelport_export.cli", "publish_main", "serving", "a proven version into the repository"),
     "promote": Subcommand(
-        "modelport_export.promote_command", "main", "", "which version answers, or bears a label; without a restart"
+        "modelport_release.promote_command", "promote_main", "", "which version answers, or bears a label; no restart"
+    ),
+    "rollback": Subcommand(
+        "modelport_release.promote_command", "rollback_main", "", "back to the version that was live before"
+    ),
+    "history": Subcommand(
+        "modelport_release.history_command", "main", "", "what was done with a model's versions, by whom and why"
     ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),

@@ -1,6 +1,7 @@
 """The names in a model repository: models, version numbers, and the path of every file that has one.
 
     models/                          the repository
+    ├── models.config                what is live; without it the newest version of each model
     └── digits/                      a model: its base path; the name is one path segment
         ├── 1/                       a version, never changed once it is there
         │   ├── saved_model.pb
@@ -12,6 +13,7 @@
         │       ├── request.json                  a request of one row over REST
         │       └── tf_serving_warmup_requests    replayed before the version answers
         ├── 2/
+        ├── history.jsonl            what was done with its versions (`modelport.history`)
         ├── .allotted                the last number given out; the lock under which numbers are given
         └── .staging-x7k2p9/         a version in the making (`modelport.staging`); no server looks at it
 
@@ -36,8 +38,11 @@ MANIFEST = EXTRA / "manifest.json"
 REPORT = EXTRA / "report.md"
 REQUEST = EXTRA / "request.json"
 WARMUP_REQUESTS = EXTRA / "tf_serving_warmup_requests"
+# Relative to the repository.
+MODELS_CONFIG = Path("models.config")
 # Relative to a base path.
 ALLOTTED = Path(".allotted")
+HISTORY = Path("history.jsonl")
 STAGING_PREFIX = ".staging-"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")

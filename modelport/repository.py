@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from modelport import manifest as manifests
@@ -42,6 +43,13 @@ class Repository:
         except OSError as error:
             raise from_os_error(error, "list the models in", self.root) from error
         return [name for name in folders if list_versions(self.root / name)]
+
+    def unknown(self, model: str) -> str:
+        """The refusal of a model that is not there, with those that are, the nearest names first."""
+        models = self.models()
+        near = difflib.get_close_matches(model, models, 3)
+        known = ", ".join([*near, *(name for name in models if name not in near)][:10]) or "none"
+        return f"Expected a model of {str(self.root)!r} ({known}). Received: {model!r}"
 
     def base_path(self, model: str) -> Path:
         """The folder that holds a model's versions; what `--model_base_path` takes."""

@@ -13,6 +13,7 @@ PACKAGES = {
     "modelport_client": ROOT / "client/modelport_client",
     "modelport_serving": ROOT / "serving/modelport_serving",
     "modelport_export": ROOT / "export/modelport_export",
+    "modelport_release": ROOT / "release/modelport_release",
     "modelport_training": ROOT / "training/modelport_training",
 }
 ALLOWED = {
@@ -20,6 +21,7 @@ ALLOWED = {
     "modelport_client": {"modelport"},
     "modelport_serving": {"modelport"},
     "modelport_export": {"modelport", "modelport_client", "modelport_serving"},
+    "modelport_release": {"modelport", "modelport_client"},
     "modelport_training": {"modelport", "modelport_client", "modelport_serving", "modelport_export"},
 }
 # The floors of the contract, lowest first: a module imports those below it only, type checking included.
@@ -27,9 +29,10 @@ CONTRACT_FLOORS = [
     {"errors", "quiet", "readable"},
     {"layout", "regular_files"},
     {"atomic", "digests", "json_files"},
-    {"manifest", "run_record", "wire"},
+    {"history", "manifest", "run_record", "wire"},
     {"dtypes", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
     {"repository", "tensors"},
+    {"live"},
     {"__main__"},
 ]
 # The rooms of the server, lowest first: a module imports from its own room and from lower ones only.

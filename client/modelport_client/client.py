@@ -131,6 +131,17 @@ class Client:
         ask = partial(self._transport.status, _spec(model, version, None, ""), deadline)
         return states_of(self._retries.call(ask, deadline))
 
+    def base_path(self, model: str, *, timeout: float | None = None) -> str | None:
+        """Where a server on this machine has a model's versions; None where it does not say: over REST, a server
+        elsewhere, or tensorflow_model_server.
+
+        Raises:
+            NotFound: the server never had the model.
+        """
+        deadline = self._deadline(timeout)
+        ask = partial(self._transport.base_path, _spec(model, None, None, ""), deadline)
+        return self._retries.call(ask, deadline)
+
     def reload(self, config: ServerConfig, *, timeout: float | None = None) -> None:
         """Give the server a new list of models, in the place of the one that it has; gRPC only.
 

@@ -34,6 +34,7 @@ _CHANNEL_OPTIONS = (
 # has two addresses, one of which may be another's.
 _BALANCED = ("dns:", "ipv4:", "ipv6:")
 # In what gRPC itself says of a connection; other words with UNAVAILABLE are the server's own.
+_BASE_PATH = "modelport-base-path-bin"  # of trailing metadata
 _OF_CONNECTIONS = ("ipv4:", "ipv6:", "unix:", "DNS", "onnect", "ocket", "recvmsg", "GOAWAY", "endpoint")
 _ROUND_ROBIN = (("grpc.lb_policy_name", "round_robin"),)
 
@@ -91,6 +92,13 @@ class GrpcTransport:
     def status(self, spec: messages.ModelSpec, deadline: Deadline) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
         return self._call(self._status, messages.GetModelStatusRequest(model_spec=spec), deadline)
+
+    def base_path(self, spec: messages.ModelSpec, deadline: Deadline) -> str | None:
+        """What a `modelport serve` on this machine adds to a status: where the versions lie."""
+        request = messages.GetModelStatusRequest(model_spec=spec)
+        _, call = self._call(self._status.with_call, request, deadline)
+        said = dict(call.trailing_metadata() or ()).get(_BASE_PATH, b"")
+        return said.decode() or None
 
     def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """Replace the server's configuration."""

@@ -102,6 +102,10 @@ class RestTransport:
         json_format.ParseDict(self._json(self._call("GET", self._path(spec), deadline), deadline), response)
         return response
 
+    def base_path(self, spec: messages.ModelSpec, deadline: Deadline) -> str | None:
+        """REST says nothing of it."""
+        return None
+
     def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """REST has no such call."""
         raise Unimplemented("Expected a gRPC target, such as localhost:8500: the REST API cannot reload.")

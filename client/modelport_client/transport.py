@@ -23,6 +23,9 @@ class Transport(Protocol):
     def status(self, spec: messages.ModelSpec, deadline: Deadline) -> messages.GetModelStatusResponse:
         """The states of a model's versions."""
 
+    def base_path(self, spec: messages.ModelSpec, deadline: Deadline) -> str | None:
+        """Where the server has the model's versions; None where it does not say."""
+
     def reload(self, request: messages.ReloadConfigRequest, deadline: Deadline) -> None:
         """Replace the server's configuration."""
 

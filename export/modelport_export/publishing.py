@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import modelport
-from modelport import atomic
+from modelport import atomic, history, live
 from modelport import manifest as manifests
 from modelport.layout import check_name
 from modelport.manifest import Manifest
@@ -99,7 +99,10 @@ def publish(
             return Published(name, newest.version, path, new=False)
         with repository.stage(name) as staging:
             manifest = _fill(staging.path, name, source, version, newest, gate, unproven, steps)
-            return staging.commit(manifest)
+            published = staging.commit(manifest)
+        if published.new:
+            _note(repository, published, manifest)
+        return published
 
 
 def export(
@@ -211,6 +214,17 @@ def _fill(
     )
     (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
     return manifest
+
+
+def _note(repository: Repository, published: Published, manifest: Manifest) -> None:
+    """Write the version into the model's history; it is live at once where always the newest is."""
+    config = live.model_config(repository, published.model)
+    newest = max(repository.versions(published.model), default=published.version)
+    verdict = f"{manifest.proof['verdict']} {manifest.content_digest[:16]}".strip()
+    entry = history.Entry(
+        "publish", published.version, live.live_version(config, newest), dict(config.labels), verdict=verdict
+    )
+    history.append(published.path.parent, entry)
 
 
 def _verdict(version: Version, unproven: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ one model in a file and keeps its comments.
 """
 
 from modelport.serverconfig.batching import BatchingParameters, format_batching, parse_batching
-from modelport.serverconfig.editor import change_file, change_model, model_of, replace_text
+from modelport.serverconfig.editor import add_model, change_file, change_model, model_of, replace_text
 from modelport.serverconfig.models import (
     All,
     Latest,
@@ -38,6 +38,7 @@ __all__ = [
     "Specific",
     "SslConfig",
     "VersionPolicy",
+    "add_model",
     "change_file",
     "change_model",
     "format_batching",

@@ -50,6 +50,33 @@ def change_model(text: str, model: ModelConfig, source: str = "the text") -> str
     raise _not_understood(source)
 
 
+def add_model(text: str, model: ModelConfig, source: str = "the text") -> str:
+    """The text with another model at the end of its list; a text without a list gets one.
+
+    Raises:
+        FailedPrecondition: the text is written in a way that cannot be changed safely.
+    """
+    before = parse_models(text, source)
+    block = (
+        f'  config {{\n    name: "{model.name}"\n    base_path: "{model.base_path}"\n'
+        f'    model_platform: "{model.platform}"\n'
+        f"    model_version_policy {{ {format_policy(model.policy)} }}\n  }}\n"
+    )
+    if before.models is None:
+        changed = f"{text}model_config_list {{\n{block}}}\n"
+    else:
+        ends = [token for token in _tokens(text) if token.text in _CLOSE]
+        if not ends:
+            raise _not_understood(source)
+        place = ends[-1].begin
+        begin = text[:place].rstrip(" \t")
+        changed = f"{begin}{'' if begin.endswith(chr(10)) else chr(10)}{block}{text[place:]}"
+    with contextlib.suppress(InvalidArgument):
+        if parse_models(changed, source) == ServerConfig((*(before.models or ()), model)):
+            return changed
+    raise _not_understood(source)
+
+
 def change_file(path: Path, model: ModelConfig) -> None:
     """`change_model` on a file, replaced in one step."""
     replace_text(path, change_model(read(path), model, repr(str(path))))

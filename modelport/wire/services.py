@@ -5,7 +5,6 @@ Source of the method paths: the services in `protos/api.proto`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,7 @@ MODEL_SERVICE = "tensorflow.serving.ModelService"
 METHODS: dict[str, Method] = {**_methods(PREDICTION_SERVICE), **_methods(MODEL_SERVICE)}
 
 
-def stub(channel: grpc.Channel, method: str) -> Callable[..., Any]:
+def stub(channel: grpc.Channel, method: str) -> Any:
     """The callable of one RPC on a channel: `stub(channel, "Predict")(request, timeout=…) -> response`."""
     rpc = METHODS[method]
     return channel.unary_unary(

@@ -67,13 +67,15 @@ class Server:
     ) -> None:
         self._settings = settle(options)
         self.options = options
+        is_repository = bool(options.model_repository)
         self.metrics = Metrics(lambda: self.core.version_states(), lambda: self._scheduler.waiting)
         self.core: ServerCore[Servable] = ServerCore(
             SavedModelLoader(options, self._limits_of, self._warm_up, self.metrics),
             warn,
             poll_s=options.file_system_poll_wait_seconds,
-            labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
-            lenient=bool(options.model_repository),
+            # A repository's own file was checked when it was written, and its models come up one after the other.
+            labels_for_unavailable=options.allow_version_labels_for_unavailable_models or is_repository,
+            lenient=is_repository,
             load_threads=options.num_load_threads or _LOAD_THREADS,
             unload_threads=options.num_unload_threads,
             retries=options.max_num_load_retries,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from modelport import layout
 from modelport.errors import InvalidArgument, NotFound
 from modelport.repository import Repository
 from modelport.serverconfig import (
@@ -89,15 +90,26 @@ def single_model(name: str, base_path: Path | str) -> ServerConfig:
 
 
 def repository_models(root: str) -> ServerConfig:
-    """Every model of a repository, each by the newest of its versions.
+    """Every model of a repository, as its `models.config` says, each other one by the newest of its versions.
 
     Raises:
+        InvalidArgument: that file is no configuration.
         NotFound, FailedPrecondition, PermissionDenied: it is not there, no folder, or cannot be read.
     """
     repository = Repository(root)
     if not repository.root.is_dir():
         raise NotFound(f"Expected a model repository: a folder that holds a folder for each model. Received: {root!r}")
-    return ServerConfig(tuple(ModelConfig(name, str(repository.root / name)) for name in repository.models()))
+    path = repository.root / layout.MODELS_CONFIG
+    said = {}
+    if path.exists():
+        said = {model.name: model for model in parse_models(read(path), repr(str(path))).models or ()}
+    return ServerConfig(
+        tuple(
+            # Wherever the file says that the model is: it is served from here.
+            replace(said.get(name, ModelConfig(name, "")), base_path=str(repository.root / name))
+            for name in repository.models()
+        )
+    )
 
 
 def _metrics_path(options: Options) -> str:

@@ -32,7 +32,7 @@ class AioCall:
         self.data = data
         self._context = context
         self.code, self.text, self.body = Code.INTERNAL, "Internal error.", b""
-        self.trailing: Sequence[tuple[str, str]] = ()
+        self.trailing: Sequence[tuple[str, str | bytes]] = ()
 
     @property
     def peer(self) -> str:
@@ -49,7 +49,7 @@ class AioCall:
         left: float | None = self._context.time_remaining()
         return None if left is None else max(left, 0.0)
 
-    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str]] = ()) -> None:
+    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str | bytes]] = ()) -> None:
         """See `UnaryCall`."""
         self.code, self.text, self.body, self.trailing = code, text, body, trailing
 

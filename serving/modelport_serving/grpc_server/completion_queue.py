@@ -88,7 +88,7 @@ class CoreCall:
         self.is_watched = True
         self._start((ReceiveCloseOnServerOperation(_NO_FLAGS),), _Over(self))
 
-    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str]] = ()) -> None:
+    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str | bytes]] = ()) -> None:
         """See `UnaryCall`."""
         operations = [SendInitialMetadataOperation((), _NO_FLAGS)]
         if code is Code.OK:

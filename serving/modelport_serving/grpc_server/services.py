@@ -19,10 +19,16 @@ from modelport_serving.inference.off_loop import LARGE_BYTES
 from modelport_serving.inference.run import spec_of
 from modelport_serving.monitoring.request_log import Call, Calls, new_request_id
 
+_BASE_PATH = "modelport-base-path-bin"  # trailing metadata of status: where the versions lie, for `modelport promote`
 _MAX_TEXT = 1024  # bytes of an error text, as in the real server
 _REQUEST_ID = "x-request-id"
 
 Endpoint = Callable[[Any, Call], Awaitable[Message | LargeResponse]]
+
+
+def is_local(peer: str) -> bool:
+    """Whether a client, as gRPC writes its address, is on this machine: it may know where its models are."""
+    return peer.startswith(("unix:", "ipv4:127.", "ipv6:%5B::1%5D", "ipv6:[::1]"))
 
 
 def shorten(message: str) -> str:
@@ -73,6 +79,9 @@ class Services:
     async def _reload(self, request: messages.ReloadConfigRequest, _: Call) -> Message:
         return await self._plane.reload(request)
 
+    def _base_path(self, model: str) -> str:
+        return next((one.base_path for one in self._plane.core.models if one.name == model), "")
+
     def _handler(self, name: str, endpoint: Endpoint) -> Handler:
         """Parse, call, serialise, answer."""
         path = METHODS[name].path
@@ -81,6 +90,7 @@ class Services:
 
         async def answer(received: UnaryCall) -> None:
             data = received.data
+            request: Any = None
             call = Call(name, "GRPC", path, bytes_in=len(data))
             if calls.logged:
                 _identify(call, received)
@@ -100,8 +110,11 @@ class Services:
                 code, text = Code.INTERNAL, calls.broken(call, error)
             finally:  # also when the client is gone
                 calls.end(call, code, text, len(body))
+            trailing: list[tuple[str, str | bytes]] = [(_REQUEST_ID, call.request_id)] if calls.logged else []
+            if name == "GetModelStatus" and code is Code.OK and is_local(received.peer):
+                trailing.append((_BASE_PATH, self._base_path(spec_of(request).name).encode()))
             await calls.before_answer()
-            received.answer(code, shorten(text), body, ((_REQUEST_ID, call.request_id),) if calls.logged else ())
+            received.answer(code, shorten(text), body, trailing)
 
         return answer
 

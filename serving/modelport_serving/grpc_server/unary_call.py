@@ -26,7 +26,7 @@ class UnaryCall(Protocol):
     def seconds_left(self) -> float | None:
         """Until the client's deadline; None where it set none."""
 
-    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str]] = ()) -> None:
+    def answer(self, code: Code, text: str, body: bytes, trailing: Sequence[tuple[str, str | bytes]] = ()) -> None:
         """Send the answer and end the call; nothing happens where the client is gone.
 
         Args:

@@ -1,0 +1,121 @@
+"""The file that says what is live: one lock, one model changed at a time, everybody else's words kept.
+
+In a repository it is `models.config` beside the models, made by the first promotion and taken up by `modelport serve`;
+for a server that was started with a file of its own it is that file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelport import layout, serverconfig
+from modelport.errors import DeadlineExceeded, NotFound, from_os_error
+from modelport.repository import Repository
+from modelport.serverconfig import ModelConfig, ServerConfig, add_model, change_file, model_of, replace_text
+
+_POLL_S = 0.05  # between two looks whether somebody else's promotion is over
+
+
+class Configuration:
+    """A ModelServerConfig file.
+
+    Args:
+        path: the file.
+        repository: the repository that it belongs to, whose models it may not know yet; None for a file of one's own.
+    """
+
+    def __init__(self, path: Path | str, repository: Repository | None = None) -> None:
+        self.path = Path(path)
+        self._repository = repository
+        self._written = ""
+
+    @classmethod
+    def of_repository(cls, root: Path | str) -> Configuration:
+        """That of a repository."""
+        repository = Repository(root)
+        return cls(repository.root / layout.MODELS_CONFIG, repository)
+
+    @contextlib.contextmanager
+    def locked(self, deadline: float) -> Iterator[None]:
+        """Hold the lock of the configuration: nobody else promotes meanwhile.
+
+        Raises:
+            DeadlineExceeded: somebody else holds it for that long.
+            NotFound, PermissionDenied: its folder.
+        """
+        folder = Path(os.path.realpath(self.path)).parent
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise from_os_error(error, "look for the configuration in", folder) from error
+        try:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise DeadlineExceeded(
+                            f"Expected to change {str(self.path)!r} by now; another promotion is under way."
+                        ) from None
+                    time.sleep(_POLL_S)
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self) -> ServerConfig:
+        """All models, as the file says; of a repository also those that it does not know yet, by their newest."""
+        text = "" if self._repository is not None and not self.path.exists() else serverconfig.read(self.path)
+        found = serverconfig.parse_models(text, repr(str(self.path)))
+        if self._repository is None:
+            return found
+        known = {model.name for model in found.models or ()}
+        new = [self._model(name) for name in self._repository.models() if name not in known]
+        return ServerConfig((*(found.models or ()), *new))
+
+    def model(self, name: str) -> ModelConfig:
+        """What it says of a model.
+
+        Raises:
+            NotFound: nothing; the message has the names that are there.
+        """
+        return model_of(self.read(), name, repr(str(self.path)))
+
+    def change(self, model: ModelConfig) -> None:
+        """Replace what the file says of one model, in one step; the lock is held."""
+        if self._repository is not None:
+            self._make_known(model.name)
+        change_file(self.path, model)
+        self._written = serverconfig.read(self.path)
+
+    def put_back(self, model: ModelConfig, text: str) -> None:
+        """Undo `change`: to the letter where nobody else wrote meanwhile, else of this model alone."""
+        if serverconfig.read(self.path) == self._written and text:
+            replace_text(self.path, text)
+        else:
+            self.change(model)
+
+    def text(self) -> str:
+        """The file as it is; empty where there is none yet."""
+        return serverconfig.read(self.path) if self.path.exists() else ""
+
+    def _make_known(self, name: str) -> None:
+        """Write a model into the file of a repository that does not have it yet."""
+        text = serverconfig.read(self.path) if self.path.exists() else _HEAD
+        with contextlib.suppress(NotFound):
+            model_of(serverconfig.parse_models(text, repr(str(self.path))), name, "")
+            return
+        replace_text(self.path, add_model(text, self._model(name), repr(str(self.path))))
+
+    def _model(self, name: str) -> ModelConfig:
+        if self._repository is None or not self._repository.versions(name):
+            raise NotFound(f"Expected a model of the repository {str(self.path.parent)!r}. Received: {name!r}")
+        return ModelConfig(name, str(self._repository.base_path(name)))
+
+
+_HEAD = "# What is live: written by modelport promote and rollback, read by modelport serve on this folder.\n"

@@ -1,0 +1,134 @@
+"""`modelport promote` and `modelport rollback`: which version answers, by a change that the running server takes up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelport.errors import InvalidArgument, Unavailable
+from modelport.serverconfig import ModelConfig, Specific, format_policy
+from modelport_client import Client
+from modelport_release.promoting import promote
+from modelport_release.rollback import rollback
+
+STACK_CONFIG = Path("serving/config/models.config")  # what docker-compose.yml gives its servers
+_REPOSITORY = Path("models")
+
+
+def promote_main(argv: Sequence[str]) -> int:
+    """`modelport promote MODEL VERSION|latest [--label NAME]`, `modelport promote MODEL --unlabel NAME`."""
+    parser = _parser(
+        "promote", "Let one version answer, newer or older than the one that does, or move a label to it; no restart."
+    )
+    parser.add_argument("version", nargs="?", help="number of the version, or 'latest' for always the newest")
+    parser.add_argument(
+        "--label", metavar="NAME", help="move this label instead; labelled versions are served together"
+    )
+    parser.add_argument(
+        "--keep-unlabelled", action="store_true", help="with --label: requests without one go where they went before"
+    )
+    parser.add_argument("--unlabel", metavar="NAME", help="take this label away")
+    options = parser.parse_intermixed_args(argv)  # VERSION may stand behind options
+    if (options.version is None) != (options.unlabel is not None) or (options.label and options.unlabel):
+        parser.error("say a VERSION, perhaps with --label NAME; or --unlabel NAME alone")
+    config, repository = _places(options)
+    now = promote(
+        options.model,
+        None if options.version is None else _version(options.version),
+        config=config,
+        label=options.label,
+        unlabel=options.unlabel,
+        server=None if options.file_only else options.server,
+        repository=repository,
+        why=options.why,
+        keep_unlabelled=options.keep_unlabelled,
+        say=lambda line: print(line, file=sys.stderr),
+        timeout=options.timeout,
+    )
+    _tell(now, options, config)
+    return 0
+
+
+def rollback_main(argv: Sequence[str]) -> int:
+    """`modelport rollback MODEL`."""
+    parser = _parser("rollback", "Back to the version that was live before, by the history of the model.")
+    parser.add_argument("--label", metavar="NAME", help="back to the version that this label was on before")
+    options = parser.parse_args(argv)
+    config, repository = _places(options)
+    version, now = rollback(
+        options.model,
+        repository=repository or options.repository or _REPOSITORY,
+        config=config,
+        label=options.label,
+        server=None if options.file_only else options.server,
+        why=options.why,
+        timeout=options.timeout,
+    )
+    if not options.json:
+        print(f"{options.model}: back to version {version}")
+    _tell(now, options, config)
+    return 0
+
+
+def _parser(name: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
+    parser.add_argument("model", help="name of the model")
+    parser.add_argument(
+        "--repository", type=Path, metavar="DIR", help="the model repository (where the server says, else ./models)"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"the file that the server was started with (models.config in the repository; {STACK_CONFIG} for a server "
+        "that does not say where its models are, such as that of docker-compose.yml)",
+    )
+    parser.add_argument(
+        "--server", default="localhost:8500", metavar="HOST:PORT", help="told at once and waited for (localhost:8500)"
+    )
+    parser.add_argument("--file-only", action="store_true", help="change the file; the server's polling does the rest")
+    parser.add_argument("--why", default="", metavar="TEXT", help="kept in the history")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for the version to come (120)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """The file, None for that of the repository; and the repository, None where it cannot be seen from here."""
+    config, repository = options.config, options.repository
+    if not options.file_only:
+        try:
+            with Client(options.server, timeout=options.timeout) as client:
+                there = client.base_path(options.model)
+        except Unavailable as error:
+            raise Unavailable(f"{error.message} Give --server, or --file-only to change the file alone.") from error
+        if there is not None:
+            repository = repository or Path(there).parent
+        elif config is None and STACK_CONFIG.is_file():
+            config = STACK_CONFIG
+    repository = repository or _REPOSITORY
+    return config, repository if (repository / options.model).is_dir() or config is None else None
+
+
+def _version(text: str) -> int | None:
+    if text == "latest":
+        return None
+    if not text.isdecimal():
+        raise InvalidArgument(f"Expected the number of a version, or 'latest'. Received: {text!r}")
+    return int(text)
+
+
+def _tell(now: ModelConfig, options: argparse.Namespace, config: Path | None) -> None:
+    if options.json:
+        print(json.dumps({"model": now.name, "policy": format_policy(now.policy), "labels": dict(now.labels)}))
+        return
+    labels = "".join(f"; {label} is version {now.labels[label]}" for label in sorted(now.labels))
+    file = str(config) if config is not None else "models.config of the repository"
+    where = f"in {file}" if options.file_only else f"at {options.server} and in {file}"
+    print(f"{now.name}: {format_policy(now.policy)}{labels} {where}")
+    if now.labels and isinstance(now.policy, Specific):
+        highest = max(now.policy.versions)
+        print(f"Requests that name neither go to version {highest}; new versions wait to be promoted.")

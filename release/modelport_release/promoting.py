@@ -1,0 +1,300 @@
+"""Which version answers: promotion by a change of the server's configuration, without a restart.
+
+The configuration file is the truth: a server that polls it would undo what it was only told over the wire. So each
+step is written there first, and a running server is then told at once. If the version does not come up, what the file
+said of this model is put back, and nothing else. Every change is a line in the model's history.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from modelport import history
+from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.live import live_version
+from modelport.repository import Repository
+from modelport.serverconfig import All, Latest, ModelConfig, ServerConfig, Specific, VersionPolicy
+from modelport_client import Client
+from modelport_release.configuration import Configuration
+
+_POLL_S = 0.2  # between two looks whether what is not wanted any more has gone
+
+
+def promote(
+    model: str,
+    version: int | None,
+    *,
+    config: Path | str | None = None,
+    label: str | None = None,
+    unlabel: str | None = None,
+    server: str | None = None,
+    repository: Path | str | None = None,
+    why: str = "",
+    action: str = "promote",
+    keep_unlabelled: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    timeout: float = 120.0,
+) -> ModelConfig:
+    """Let one version answer, or give it a label, or take a label away.
+
+    Without a label the version alone is served, whatever is newer; None goes back to "always the newest". With a label
+    the version is loaded beside those that are served, and the label is moved when it is available: TensorFlow Serving
+    refuses to move a label to a version that is not. What no label bears any more goes, once the label has moved.
+
+    Args:
+        model: its name in the configuration.
+        version: the version; None for the newest, and with `unlabel`.
+        config: the ModelServerConfig file that the server was started with; None for the repository's own.
+        label: moved to the version.
+        unlabel: a label to be taken away.
+        server: gRPC target that is told at once and waited for; None leaves it to the server's polling of the file.
+        repository: the folder where the version must be; None where it cannot be looked at.
+        why: kept in the history.
+        action: what the history calls it.
+        keep_unlabelled: with a label, go on serving the version that answers requests without one.
+        say: told beforehand where requests without version or label will go to another version than before.
+        timeout: seconds, for the server to have the version.
+
+    Returns:
+        What the file says of the model now.
+
+    Raises:
+        NotFound: no such model in the file, no such version in the repository, no such label.
+        InvalidArgument: labels that would be left without their version.
+        FailedPrecondition: the file is not that server's; nothing was changed.
+        Unavailable: there is no such server; nothing was changed.
+        DeadlineExceeded: somebody else promotes all the time, or versions that are not wanted any more are still there;
+            it is done but for that.
+        ModelportError: the server does not take it, or the version does not come up; the file is as it was.
+    """
+    where = _configuration(config, repository)
+    deadline = time.monotonic() + timeout
+    with where.locked(deadline):
+        before = where.model(model)
+        newest = _newest(model, version, repository)
+        if server is None:
+            _refuse_unseen_move(before, version, label)
+            aim = _kept(_steps(before, version, label, unlabel, newest), before, newest, keep_unlabelled, say)[-1]
+            where.change(aim)
+        else:
+            with Client(server, timeout=timeout) as client:
+                _refuse_another_place(client, where, before)
+                states = client.status(model)
+                newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
+                steps = _steps(before, version, label, unlabel, newest)
+                steps = _kept(steps, before, newest, keep_unlabelled, say)
+                _on_a_server(client, where, before, steps, version or newest, deadline)
+                aim = steps[-1]
+        _note(aim, before, version, label or unlabel or "", newest, repository, why, action)
+    return aim
+
+
+def _configuration(config: Path | str | None, repository: Path | str | None) -> Configuration:
+    if config is not None:
+        return Configuration(config)
+    if repository is None or not Path(repository).is_dir():
+        raise NotFound(
+            f"Expected a model repository, or the file that the server was started with (--config). Received: "
+            f"{str(repository)!r}, which is no folder."
+        )
+    return Configuration.of_repository(repository)
+
+
+def _on_a_server(
+    client: Client,
+    where: Configuration,
+    before: ModelConfig,
+    steps: Sequence[ModelConfig],
+    version: int | None,
+    deadline: float,
+) -> None:
+    """Change the file and the server, step by step; both are as they were when a step fails."""
+    text = where.text()
+    try:
+        for step in steps:
+            where.change(step)
+            _tell(client, where, step, version, deadline)
+    except BaseException:
+        where.put_back(before, text)
+        # The first error tells more; a server that comes back reads the file.
+        with suppress(ModelportError):
+            client.reload(_served(client, where, before.name))
+        raise
+    _wait_for_the_others_to_go(client, steps[-1], version, deadline)
+
+
+def _kept(
+    steps: list[ModelConfig],
+    before: ModelConfig,
+    newest: int | None,
+    keep: bool,
+    say: Callable[[str], None],
+) -> list[ModelConfig]:
+    """The steps, with the version that answers requests without a label kept where that is wanted, else it is said."""
+    aim, live = steps[-1], live_version(before, newest)
+    after = live_version(aim, newest)
+    if aim.labels == before.labels or after == live or live is None or not isinstance(aim.policy, Specific):
+        return steps
+    if keep:
+        policy = Specific(tuple(sorted({*(n for n in aim.policy.versions if n < live), live, *aim.labels.values()})))
+        if max(policy.versions) == live:
+            return [*steps[:-1], dataclasses.replace(aim, policy=policy)]
+    say(
+        f"Requests of {aim.name!r} that name neither version nor label go to version {after} after this, and went to "
+        f"{live} before."
+        + (" --keep-unlabelled goes on serving that one." if after is not None and after < live else "")
+    )
+    return steps
+
+
+def _refuse_another_place(client: Client, where: Configuration, model: ModelConfig) -> None:
+    """Refuse a file of other base paths than the server has: it would be left with one that leads nowhere."""
+    there = client.base_path(model.name)
+    if there is None:
+        return
+    if os.path.realpath(there) != os.path.realpath(model.base_path):
+        raise FailedPrecondition(
+            f"Expected the file that the server at {client.target} was started with: it has {model.name!r} in "
+            f"{there!r}. Received: {str(where.path)!r}, which says {model.base_path!r}. Give --repository "
+            f"{str(Path(there).parent)!r}, or --config FILE."
+        )
+
+
+def _served(client: Client, where: Configuration, name: str) -> ServerConfig:
+    """The models of the file that the server has; a repository may have more than it was asked to serve."""
+    kept = []
+    for model in where.read().models or ():
+        try:
+            client.status(model.name)
+        except NotFound:
+            if model.name != name:
+                continue
+        kept.append(model)
+    return ServerConfig(tuple(kept))
+
+
+def _steps(
+    before: ModelConfig, version: int | None, label: str | None, unlabel: str | None, newest: int | None
+) -> list[ModelConfig]:
+    """The configurations of the model to go through, the last one being the aim."""
+    if unlabel is not None:
+        return [_without(before, unlabel)]
+    if label is None:
+        alone: VersionPolicy = Latest() if version is None else Specific((version,))
+        lost = sorted(name for name, number in before.labels.items() if number != version)
+        if lost:
+            raise InvalidArgument(
+                f"Expected no label on other versions, because version {version or 'latest'} alone is to be served. "
+                f"Received: {', '.join(f'{name} on {before.labels[name]}' for name in lost)}. Move them with --label, "
+                "or take them away with --unlabel."
+            )
+        return [dataclasses.replace(before, policy=alone)]
+    if version is None:
+        raise InvalidArgument(f"Expected the number of a version for the label {label!r}.")
+    labels = {**before.labels, label: version}
+    if isinstance(before.policy, All):
+        return [dataclasses.replace(before, labels=labels)]
+    # What is served without a label stays: the versions that the policy names, or the newest.
+    served = before.policy.versions if isinstance(before.policy, Specific) else (newest,)
+    kept = {number for number in served if number is not None} - set(before.labels.values())
+    beside = Specific(tuple(sorted({*kept, *before.labels.values(), version})))
+    after = Specific(tuple(sorted({*kept, *labels.values()})))
+    return [dataclasses.replace(before, policy=beside), dataclasses.replace(before, policy=after, labels=labels)]
+
+
+def _without(before: ModelConfig, label: str) -> ModelConfig:
+    """The model without a label; the version that bore it stays only where another label or nothing else is there."""
+    if label not in before.labels:
+        known = ", ".join(sorted(before.labels)) or "none"
+        raise NotFound(f"Expected a label of {before.name!r} ({known}). Received: {label!r}")
+    labels = {name: number for name, number in before.labels.items() if name != label}
+    if not isinstance(before.policy, Specific):
+        return dataclasses.replace(before, labels=labels)
+    left = [n for n in before.policy.versions if n != before.labels[label] or n in labels.values()]
+    return dataclasses.replace(before, policy=Specific(tuple(left) or before.policy.versions), labels=labels)
+
+
+def _refuse_unseen_move(before: ModelConfig, version: int | None, label: str | None) -> None:
+    """In a file alone, a label can move to a version that is served already only: nobody waits for the others."""
+    served = before.policy.versions if isinstance(before.policy, Specific) else ()
+    if label in before.labels and version not in served and not isinstance(before.policy, All):
+        raise InvalidArgument(
+            f"Expected a server that can be asked whether version {version} is available before {label!r} moves to it: "
+            "TensorFlow Serving would refuse the file. Do not give --file-only."
+        )
+
+
+def _newest(model: str, version: int | None, repository: Path | str | None) -> int | None:
+    """The newest version in the repository, where it can be seen; a version that is asked for must be there."""
+    if repository is None:
+        return None
+    found = Repository(repository)
+    if version is not None:
+        found.version_path(model, version)
+    return max(found.versions(model), default=None)
+
+
+def _tell(client: Client, where: Configuration, model: ModelConfig, version: int | None, deadline: float) -> None:
+    """Have the server reload, and wait for the version."""
+    states = client.status(model.name)
+    failed_before = any(one.version == version and one.state == "END" and one.code for one in states)
+    client.reload(_served(client, where, model.name))
+    try:
+        client.wait_until_available(model.name, version, max(deadline - time.monotonic(), 0.1))
+    except FailedPrecondition as error:
+        if not failed_before:
+            raise
+        raise FailedPrecondition(
+            f"{error.message} That was before now: a server does not try a number twice. Publish it again, which gives "
+            "it the next number, or restart the server."
+        ) from error
+
+
+def _wait_for_the_others_to_go(client: Client, model: ModelConfig, version: int | None, deadline: float) -> None:
+    if version is None or isinstance(model.policy, All):
+        return
+    wanted = model.policy.versions if isinstance(model.policy, Specific) else (version,)
+    while any(one.state == "AVAILABLE" and one.version not in wanted for one in client.status(model.name, timeout=5)):
+        if time.monotonic() > deadline:
+            raise DeadlineExceeded(f"Expected {list(wanted)} alone of {model.name!r} at {client.target} by now.")
+        time.sleep(_POLL_S)
+
+
+def _note(
+    aim: ModelConfig,
+    before: ModelConfig,
+    version: int | None,
+    label: str,
+    newest: int | None,
+    repository: Path | str | None,
+    why: str,
+    action: str,
+) -> None:
+    """Write the change into the history, where the model's folder can be seen from here."""
+    base = Path(aim.base_path) if repository is None else Repository(repository).base_path(aim.name)
+    if not base.is_dir() or aim == before:
+        return
+    taken = set(before.labels) - set(aim.labels)
+    kind = "unlabel" if taken else "label" if label and action == "promote" else action
+    live = live_version(aim, newest)
+    entry = history.Entry(kind, version, live, _plain(aim.labels), label, why, _verdict(base, version))
+    history.append(base, entry)
+
+
+def _plain(labels: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(labels.items()))
+
+
+def _verdict(base: Path, version: int | None) -> str:
+    if version is None:
+        return ""
+    with suppress(ModelportError):
+        facts = Repository(base.parent).read_manifest(base.name, version)
+        if facts is not None:
+            return f"{facts.proof.get('verdict', '')} {facts.content_digest[:16]}".strip()
+    return ""

@@ -1,0 +1,73 @@
+"""Back to what was live before: by the history, not by guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modelport import history
+from modelport.errors import FailedPrecondition, NotFound
+from modelport.history import Entry
+from modelport.live import live_version
+from modelport.repository import Repository
+from modelport.serverconfig import ModelConfig
+from modelport_release.configuration import Configuration
+from modelport_release.promoting import promote
+
+
+def rollback(
+    model: str,
+    *,
+    repository: Path | str,
+    config: Path | str | None = None,
+    label: str | None = None,
+    server: str | None = None,
+    why: str = "",
+    timeout: float = 120.0,
+) -> tuple[int, ModelConfig]:
+    """Let the version answer that was live before the one that is.
+
+    Args:
+        model: its name.
+        repository: where its versions and its history are.
+        config: see `promote`.
+        label: back to the version that this label was on before.
+        server: see `promote`; None changes the file alone.
+        why: kept in the history.
+        timeout: seconds, for the server to have the version.
+
+    Returns:
+        The version, and what the file says of the model now.
+
+    Raises:
+        FailedPrecondition: the history knows of no version before, or it is gone.
+        ModelportError: see `promote`.
+    """
+    found = Repository(repository)
+    versions = found.versions(model)
+    if not versions:
+        raise NotFound(found.unknown(model))
+    where = Configuration(config) if config is not None else Configuration.of_repository(repository)
+    now = where.model(model)
+    current = now.labels.get(label) if label is not None else live_version(now, max(versions))
+    entries = history.read(found.base_path(model))
+    version = next((number for number in _before(entries, label, current) if number in versions), None)
+    if version is None:
+        what = f"the label {label!r} was on" if label is not None else "was live"
+        raise FailedPrecondition(
+            f"Expected the history of {model!r} to tell which version {what} before {current}. It has "
+            f"{len(entries)} entries and no such version that is still there ({', '.join(map(str, versions))}). Say "
+            f"which: modelport promote {model} VERSION."
+        )
+    given = {"config": config, "label": label, "server": server, "repository": repository, "why": why}
+    return version, promote(model, version, **given, action="rollback", keep_unlabelled=True, timeout=timeout)  # type: ignore[arg-type]
+
+
+def _before(entries: Sequence[Entry], label: str | None, current: int | None) -> Iterator[int]:
+    """Versions that were live, or bore the label, before the current one: the last one first."""
+    states = [entry.live if label is None else entry.labels.get(label) for entry in entries]
+    places = [place for place, number in enumerate(states) if number == current]
+    last = places[-1] if places else len(states)
+    while last > 0 and states[last - 1] == current:
+        last -= 1
+    yield from (number for number in reversed(states[:last]) if number is not None and number != current)

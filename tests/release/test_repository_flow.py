@@ -1,0 +1,205 @@
+"""Promotions of a repository that `modelport serve` serves: they live in its models.config."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from modelport import history
+from modelport.__main__ import main
+from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.history import Entry
+from modelport.serverconfig import Latest, Specific, parse_models
+from modelport_client import Client
+from modelport_release import promote, rollback
+from modelport_release.configuration import Configuration
+from modelport_serving import AUTO, Options, Server
+
+X = {"x": np.zeros(1, np.float32)}
+
+
+@pytest.fixture
+def repository(tmp_path, add_version):
+    root = tmp_path / "models"
+    for name in ("m", "other"):
+        for number in (1, 2):
+            add_version(root / name, number, "affine-2")
+            history.append(root / name, Entry("publish", number, number))
+    return root
+
+
+@pytest.fixture
+def server(repository):
+    options = Options(model_repository=str(repository), port=AUTO, rest_api_port=AUTO, max_num_load_retries=0)
+    with Server(options) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.grpc_address, retry=False) as connected:
+        for model in ("m", "other"):
+            connected.wait_until_available(model, 2, timeout=30)
+        yield connected
+
+
+def answers(client, **which):
+    return client.predict("m", X, **which).version
+
+
+def test_promoted_and_back_by_the_command_line(repository, server, client, capsys, monkeypatch):
+    """The README's flow: nothing is named but the model and the version."""
+    monkeypatch.chdir(repository.parent)
+    command = ["--server", server.grpc_address]
+    assert main(["promote", "m", "1", *command, "--why", "2 is slow"]) == 0
+    assert answers(client) == 1
+    assert "m: specific { versions: 1 }" in capsys.readouterr().out
+    assert main(["rollback", "m", *command]) == 0
+    assert answers(client) == 2
+    assert "back to version 2" in capsys.readouterr().out
+    assert main(["rollback", "m", *command]) == 0
+    assert answers(client) == 1
+    capsys.readouterr()
+    assert main(["history", "m", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["action"], line["version"], line["live"]) for line in lines] == [
+        ("publish", 1, 1),
+        ("publish", 2, 2),
+        ("promote", 1, 1),
+        ("rollback", 2, 2),
+        ("rollback", 1, 1),
+    ]
+    assert lines[2]["why"] == "2 is slow"
+    assert main(["history", "m"]) == 0
+    assert "rollback" in capsys.readouterr().out
+    assert client.predict("other", X).version == 2
+
+
+def test_a_restart_keeps_what_was_promoted(repository):
+    promote("m", 1, repository=repository)
+    promote("m", 2, label="canary", repository=repository)
+    with (
+        Server(Options(model_repository=str(repository), port=AUTO, rest_api_port=AUTO)) as server,
+        Client(server.grpc_address) as client,
+    ):
+        client.wait_until_available("m", 2, timeout=30)
+        client.wait_until_available("m", 1, timeout=30)
+        assert answers(client, label="canary") == 2
+        assert client.predict("other", X).version == 2
+
+
+def test_a_file_that_is_not_that_servers_is_refused(repository, server, client, tmp_path):
+    """The server was left with a base path that leads nowhere, and took up no version any more."""
+    config = tmp_path / "other.config"
+    config.write_text('model_config_list { config { name: "m" base_path: "/models/m" model_platform: "tensorflow" } }')
+    before = config.read_text()
+    with pytest.raises(FailedPrecondition, match=r"has 'm' in .*models/m'.*says '/models/m'.*--repository"):
+        promote("m", 1, config=config, server=server.grpc_address, timeout=5)
+    assert config.read_text() == before
+    assert answers(client) == 2
+
+
+def test_the_models_of_others_are_left_alone_when_a_promotion_fails(repository, server, client):
+    broken = repository / "m" / "3"
+    broken.mkdir()
+    (broken / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
+    with pytest.raises(ModelportError):
+        promote("m", 3, repository=repository, server=server.grpc_address, timeout=20)
+    file = repository / "models.config"
+    assert parse_models(file.read_text()).models[0].policy == Latest()
+    assert answers(client) == 2
+    assert [entry.action for entry in history.read(repository / "m")] == ["publish", "publish"]
+
+
+def test_twenty_promotions_at_once_lose_nothing(repository):
+    """Of 20 with --file-only 5 lost an update, and all said that it was done."""
+
+    def toggle(model, number):
+        promote(model, 1 + number % 2, repository=repository)
+
+    threads = [threading.Thread(target=toggle, args=(model, n)) for n in range(10) for model in ("m", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    configured = {model.name: model.policy for model in parse_models((repository / "models.config").read_text()).models}
+    for model in ("m", "other"):
+        last = history.read(repository / model)[-1]
+        assert configured[model] == Specific((last.live,))
+
+
+def test_who_waits_for_another_promotion_is_told(repository):
+    with Configuration.of_repository(repository).locked(0.0), pytest.raises(DeadlineExceeded, match="under way"):
+        promote("m", 1, repository=repository, timeout=0.1)
+
+
+def test_a_label_is_taken_away(repository, server, client):
+    given = {"repository": repository, "server": server.grpc_address}
+    promote("m", 1, label="old", **given)
+    assert answers(client, label="old") == 1
+    now = promote("m", None, unlabel="old", **given)
+    assert (now.labels, now.policy) == ({}, Specific((2,)))
+    with pytest.raises(InvalidArgument, match="label: old"):
+        answers(client, label="old")
+    with pytest.raises(NotFound, match=r"label of 'm' \(none\). Received: 'old'"):
+        promote("m", None, unlabel="old", **given)
+    assert [entry.action for entry in history.read(repository / "m")][2:] == ["label", "unlabel"]
+
+
+def test_back_to_where_a_label_was(repository, server, client):
+    given = {"repository": repository, "server": server.grpc_address}
+    for number in (1, 2):
+        promote("m", number, label="stable", **given)
+    assert rollback("m", label="stable", **given)[0] == 1
+    assert answers(client, label="stable") == 1
+    assert answers(client) == 2
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_where_requests_without_a_label_go_is_said_before_it_changes(repository, server, client, keep):
+    """After a rollback, a label for another version moved all traffic without one."""
+    given = {"repository": repository, "server": server.grpc_address}
+    promote("m", 2, **given)
+    promote("m", 2, label="stable", **given)
+    lines = []
+    now = promote("m", 1, label="stable", keep_unlabelled=keep, say=lines.append, **given)
+    assert now.policy == Specific((1, 2) if keep else (1,))
+    assert answers(client) == (2 if keep else 1)
+    assert answers(client, label="stable") == 1
+    said = "go to version 1 after this, and went to 2 before. --keep-unlabelled"
+    assert [said in line for line in lines] == ([] if keep else [True])
+
+
+def test_rollback_needs_no_server_and_says_what_it_does_not_know(repository):
+    version, now = rollback("m", repository=repository)
+    assert (version, now.policy) == (1, Specific((1,)))
+    (repository / "other" / "history.jsonl").unlink()
+    with pytest.raises(FailedPrecondition, match=r"0 entries.*modelport promote other VERSION"):
+        rollback("other", repository=repository)
+    with pytest.raises(NotFound, match=r"\(other, m\). Received: 'othr'"):
+        rollback("othr", repository=repository)
+
+
+def test_publishing_is_in_the_history(tmp_path):
+    keras = pytest.importorskip("keras")
+    from modelport_export import publish
+
+    for value in (1.0, 2.0):
+        model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(1)])
+        model.set_weights([np.full((3, 1), value), np.zeros(1)])
+        publish(model, name="m", repository=tmp_path / "models")
+    entries = history.read(tmp_path / "models" / "m")
+    assert [(entry.action, entry.version, entry.live) for entry in entries] == [("publish", 1, 1), ("publish", 2, 2)]
+    assert entries[0].verdict.startswith("proven on random samples ")
+    assert rollback("m", repository=tmp_path / "models")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["promote", "m"], ["promote", "m", "1", "--unlabel", "x"], ["promote", "m", "--label", "x"], ["rollback"]],
+)
+def test_a_wrong_command_line_is_exit_code_2(argv):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
