@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from modelport.errors import FailedPrecondition, InvalidArgument
+from modelport.tensors import as_array
 from modelport_export import naming
 from modelport_export.keras_layers import layers_of
 from modelport_export.signatures import Spec, check_aliases, spec_of
@@ -138,8 +139,14 @@ def _from_names(model: Any, named: Mapping[str, Any], argument: str) -> Call:
         raise InvalidArgument(
             f"Expected {argument} to name the inputs that the model was built on, {sorted(recorded)}. Received: {names}"
         )
-    if isinstance(recorded, list) and len(recorded) == len(names):
-        return Call(specs, args=(names,))
+    if isinstance(recorded, list):
+        ordered = [f"input_{place}" for place in range(1, len(recorded) + 1)]
+        if set(names) != set(ordered):
+            raise InvalidArgument(
+                f"Expected {argument} for a model that takes a list of {len(recorded)} inputs to say the order: the "
+                f"names {ordered}, or input_signature=[tf.TensorSpec(…, name='first'), …]. Received: {names}"
+            )
+        return Call({name: specs[name] for name in ordered}, args=(ordered,))
     if len(names) == 1:
         return Call(specs, args=(names[0],))
     return Call(specs, args=({name: name for name in names},))
@@ -206,7 +213,7 @@ def _parameters(model: Any) -> list[str]:
 
 def _as_keras_takes(value: Any) -> Any:
     """A sample as the model sees it: Keras turns Python floats and float64 arrays into its own float type."""
-    array = np.asarray(value)
+    array = as_array(value)
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 

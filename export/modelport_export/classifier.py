@@ -56,10 +56,9 @@ class ImageClassifier:
     ) -> None:
         self.image = image
         self.notes: list[str] = []
-        self.ties = True
         self._plain = ImageModel(model, call, image)
         self._output, classes = _check_output(self._plain.outputs)
-        self.labels = _check_labels(labels, classes)
+        self.labels: Sequence[str] = _check_labels(labels, classes)
         self._logits = (scores or kind(model, self._raw, image, samples)) == "logits"
         if self._logits:
             self.notes.append("The model gives logits, not probabilities: softmax is applied in the graph.")

@@ -122,7 +122,9 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
         help="an input's dtype and shape, ? for a size that varies, such as image=uint8[?,?,?,3]; repeatable",
     )
     parser.add_argument(
-        "--scores", choices=("probabilities", "logits"), help="what an image classifier gives, where it cannot be told"
+        "--scores",
+        choices=("probabilities", "logits", "none"),
+        help="what an image model gives, where it cannot be told",
     )
     parser.add_argument(
         "--allow-non-finite",

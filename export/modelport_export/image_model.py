@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -38,7 +38,7 @@ class ImageModel:
         self.model = model
         self.image = image
         self.notes: list[str] = []
-        self.ties = False
+        self.labels: Sequence[str] = ()
         self.holders: tuple[Any, ...] = (model,)
         self.input = _check_input(call, image)
         self._plain = Generic(model, call)

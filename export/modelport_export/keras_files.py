@@ -34,6 +34,8 @@ def other_keras(path: Path) -> str | None:
     if version is None:
         return None
     written, ours = _numbers(version), _numbers(keras.__version__)
+    if not written:
+        return None
     if written[0] < ours[0]:
         return (
             f"{str(path)!r} was written by Keras {version}, which is another library than Keras {ours[0]}. Load it "
@@ -53,18 +55,18 @@ def _version(path: Path) -> str | None:
         try:
             with zipfile.ZipFile(path) as archive, archive.open("metadata.json") as file:
                 found = json.loads(file.read(_MOST_BYTES)).get("keras_version")
-        except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile):
+        except Exception:  # of many kinds, by what is wrong with the archive: then nobody says
             return None
         return found if isinstance(found, str) else None
     found = (_h5_attributes(path) or {}).get("keras_version")
-    return found.decode() if isinstance(found, bytes) else found
+    return found.decode(errors="replace") if isinstance(found, bytes) else found
 
 
 def _h5_attributes(path: Path) -> dict[str, str | bytes] | None:
     try:
         with h5py.File(path) as file:
             return {name: value for name in file.attrs if isinstance(value := file.attrs[name], str | bytes)}
-    except OSError:
+    except Exception:  # h5py raises what its library says
         return None
 
 

@@ -21,6 +21,7 @@ import tensorflow as tf
 import modelport
 from modelport import atomic, history, live
 from modelport import manifest as manifests
+from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport.layout import check_name
 from modelport.manifest import Manifest
 from modelport.repository import Repository
@@ -51,7 +52,7 @@ def publish(
     allow_lambda: bool = False,
     allow_non_finite: Sequence[str] = (),
     unproven: str | None = None,
-    scores: Literal["probabilities", "logits"] | None = None,
+    scores: Literal["probabilities", "logits", "none"] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Published:
     """Publish a model as the next version, once it is proven.
@@ -95,7 +96,7 @@ def publish(
         if newest is not None and newest.content_digest == version.content_digest:
             path = repository.version_path(name, newest.version)
             if version.sampled == "real" and newest.proof.get("samples_digest") != _samples_digest(version):
-                _prove_again(path, newest, version, steps)
+                _prove_again(path, newest, version, gate, steps)
             return Published(name, newest.version, path, new=False)
         with repository.stage(name) as staging:
             manifest = _fill(staging.path, name, source, version, newest, gate, unproven, steps)
@@ -118,7 +119,7 @@ def export(
     allow_lambda: bool = False,
     allow_non_finite: Sequence[str] = (),
     unproven: str | None = None,
-    scores: Literal["probabilities", "logits"] | None = None,
+    scores: Literal["probabilities", "logits", "none"] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write a proven SavedModel folder outside a repository; the arguments are those of `publish`.
@@ -154,7 +155,13 @@ def _source(model: Any, allow_lambda: bool, **given: Any) -> Source:
         source = sources.load(model, allow_lambda=allow_lambda)
     else:
         source = Source(model)
-    return dataclasses.replace(source, **{key: value for key, value in given.items() if value is not None})
+    source = dataclasses.replace(source, **{key: value for key, value in given.items() if value is not None})
+    if source.samples is not None and not isinstance(source.samples, Mapping):
+        raise InvalidArgument(
+            "Expected samples as a mapping of input name to array, such as samples={'image': x_test[:64]}. Received: "
+            f"{type(source.samples).__name__}"
+        )
+    return source
 
 
 def _fill(
@@ -229,13 +236,15 @@ def _note(repository: Repository, published: Published, manifest: Manifest) -> N
 
 def _verdict(version: Version, unproven: str | None) -> dict[str, Any]:
     """What the first line says: proven on which samples, or why not."""
-    if not version.feeds:
+    if not version.feeds or version.unasked is not None:
         return {"verdict": f"unproven: {unproven}", "samples": "no", "samples_digest": ""}
     name, feeds = next(iter(version.feeds.items()))
     rows = Rows.of(version.signatures[name].inputs)
     count = rows.count(feeds) * rows.unit
+    others = sorted(set(version.signatures) - set(version.feeds))
     return {
-        "verdict": "proven" if version.sampled == "real" else "proven on random samples",
+        "verdict": ("proven" if version.sampled == "real" else "proven on random samples")
+        + (f"; not asked: {', '.join(others)}" if others else ""),
         "samples": f"{count} {version.sampled}",
         "samples_digest": _samples_digest(version),
     }
@@ -254,8 +263,12 @@ def _output_names(version: Version) -> list[str]:
     return sorted({alias for signature in version.signatures.values() for alias in signature.outputs})
 
 
-def _prove_again(path: Path, manifest: Manifest, version: Version, steps: _Steps) -> None:
-    """Prove a published version with other samples; its manifest and report say so then."""
+def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: _Steps) -> None:
+    """Prove a published version with other samples; its manifest and report say so then.
+
+    Raises:
+        FailedPrecondition: it was not proven, does not keep the gate, or is not there any more; nothing is changed.
+    """
     with steps.step("prove again"):
         figures = version.prove(path, manifest.model)
     notes = [note for note in manifest.proof.get("notes", ()) if note != versions.RANDOM_NOTE]
@@ -271,6 +284,10 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, steps: _Steps
         row_independent=[signature for signature, verdict in independence.items() if verdict["independent"]],
         loop_free=[signature for signature, verdict in independence.items() if verdict["loop_free"]],
     )
+    if gate is not None:
+        gates.check(gate, proof)
+    if manifests.read(path) != manifest:
+        raise FailedPrecondition(f"Expected {str(path)!r} as it was before the proof. Somebody changed it meanwhile.")
     atomic.write_text(path / manifests.RELATIVE_PATH, proven.to_json())
     atomic.write_text(path / report.RELATIVE_PATH, report.render(proven))
 

@@ -1,4 +1,4 @@
-"""Whether a classifier gives probabilities or logits: by a run, or by Keras' own activation where it is the last step.
+"""Whether a classifier gives probabilities or logits: by a run; by its activation only where that leaves it open.
 
 Softmax twice gives other probabilities of the same order, which no check of accuracy notices.
 """
@@ -34,9 +34,6 @@ def kind(model: Any, ask: Callable[[Array], Array], image: ImageInput, samples: 
     Raises:
         InvalidArgument: it cannot be told.
     """
-    activation = _last_activation(model)
-    if activation in (keras.activations.softmax, keras.activations.sigmoid):
-        return "probabilities"
     noise = np.random.default_rng(0).integers(0, 256, (_RUNS, *image.raw_shape), np.uint8)
     rows = ask(noise).astype(np.float64)
     if samples is not None:
@@ -46,6 +43,8 @@ def kind(model: Any, ask: Callable[[Array], Array], image: ImageInput, samples: 
         return "logits"
     if np.allclose(rows.sum(axis=-1), 1, atol=_TOLERANCE):
         return "probabilities"
+    if _last_activation(model) in (keras.activations.softmax, keras.activations.sigmoid):  # several classes at once
+        return "probabilities"
     raise InvalidArgument(
         "Expected to learn from the model's answers whether they are probabilities or logits. Received: values between "
         "0 and 1 whose sum is not 1, which may be either. Say which: --scores probabilities or --scores logits "
@@ -53,11 +52,14 @@ def kind(model: Any, ask: Callable[[Array], Array], image: ImageInput, samples: 
     )
 
 
-def _last_activation(model: Any) -> Any:
-    """The activation behind the only output; None when it cannot be told from the layers."""
+def _last_activation(model: Any, index: int = 0) -> Any:
+    """The activation behind an output; None when it cannot be told from the layers."""
     structure = getattr(getattr(model, "_functional", None) or model, "_outputs_struct", None)
     found = [leaf for _, leaf in naming.leaves(structure)] if structure is not None else []
-    layer = found[0]._keras_history.operation if found else None
+    if index >= len(found):
+        return None
+    made_by = found[index]._keras_history
+    layer = made_by.operation
     if hasattr(layer, "_outputs_struct") or hasattr(layer, "_functional"):
-        return _last_activation(layer)
+        return _last_activation(layer, made_by.tensor_index)
     return getattr(layer, "activation", None)

@@ -5,7 +5,7 @@ Two kinds: any model with named inputs and outputs (`Generic`), and the image cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from modelport.errors import InvalidArgument
@@ -19,13 +19,13 @@ from modelport_export.signatures import SERVING_DEFAULT, Array, check_aliases
 class Servable(Protocol):
     """What the exporter needs of either kind.
 
-    `holders` are the trackable objects that hold all variables and tables; `notes` are for the report; `ties` as in
-    `parity.differences`.
+    `holders` are the trackable objects that hold all variables and tables; `notes` are for the report; `labels` are
+    those of an image classifier.
     """
 
     holders: tuple[Any, ...]
     notes: list[str]
-    ties: bool
+    labels: Sequence[str]
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -46,7 +46,7 @@ class Generic:
         self.call = call
         self.holders: tuple[Any, ...] = (model,)
         self.notes: list[str] = []
-        self.ties = False
+        self.labels: Sequence[str] = ()
         self._names = _names_by_path(model)
         self.endpoints = {SERVING_DEFAULT: trace(self.serve, call.specs)}
         self._reference = Reference(model, list(self.endpoints[SERVING_DEFAULT].signature.outputs))

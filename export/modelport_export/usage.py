@@ -37,7 +37,7 @@ def rest_request(signatures: Mapping[str, Signature], feeds: Mapping[str, Mappin
     unit = {alias: _to_json(array) for alias, array in rows.take(feeds[name], [0]).items()}
     has_rows = all(spec.shape is None or spec.shape for spec in signature.outputs.values())
     if not has_rows or set(unit) != rows.aliases:  # a value without rows goes into columns only
-        body["inputs"] = unit if len(unit) > 1 else next(iter(unit.values()))
+        body["inputs"] = next(iter(unit.values())) if len(unit) == 1 else unit
         return json.dumps(body)
     values = [dict(zip(unit, row, strict=True)) for row in zip(*unit.values(), strict=True)]
     body["instances"] = [row if len(row) > 1 else next(iter(row.values())) for row in values]
@@ -77,5 +77,5 @@ def _to_json(value: Any) -> Any:
         text = value.decode("utf-8", "replace")
         return text if text.isprintable() and "\ufffd" not in text else {"b64": base64.b64encode(value).decode()}
     if isinstance(value, np.ndarray):
-        return [_to_json(item) for item in value]
+        return [_to_json(item) for item in value] if value.ndim else _to_json(value.item())
     return value.item() if isinstance(value, np.generic) else value

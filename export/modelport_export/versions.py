@@ -32,13 +32,15 @@ class Version(Protocol):
     """What publishing needs to know of either kind.
 
     `content_digest` is equal for equal content; `feeds` are sample inputs by signature name and input alias, empty when
-    there are no samples; `sampled` is "random" or "real"; `notes` are for the report.
+    there are no samples; `sampled` is "random" or "real"; `unasked` says why the signature that clients
+    get by default cannot be asked; `notes` are for the report.
     """
 
     content_digest: str
     signatures: dict[str, Signature]
     feeds: dict[str, dict[str, Array]]
     sampled: str
+    unasked: str | None
     notes: list[str]
 
     def write(self, folder: Path, name: str) -> None:
@@ -56,13 +58,13 @@ class Options:
         allow_lambda: publish Lambda layers.
         infinite: outputs that may hold NaN or infinity.
         unproven: why a version is published that cannot be asked.
-        scores: whether an image classifier gives "probabilities" or "logits"; None finds out.
+        scores: whether an image model gives "probabilities", "logits", or no scores of classes; None finds out.
     """
 
     allow_lambda: bool = False
     infinite: Collection[str] = ()
     unproven: str | None = None
-    scores: Literal["probabilities", "logits"] | None = None
+    scores: Literal["probabilities", "logits", "none"] | None = None
 
 
 def describe(
@@ -100,6 +102,7 @@ class FromKeras:
                 f"made {len(model.weights) - weights} new weights, never trained, when it was called. Call it on a "
                 "batch before."
             )
+        self.unasked: str | None = None
         endpoints = self._servable.endpoints
         effects.refuse_state(model, endpoints)
         self.signatures = {name: endpoint.signature for name, endpoint in endpoints.items()}
@@ -139,7 +142,7 @@ class FromKeras:
             tolerances=tolerances,
             model=model,
             traced=lambda signature, inputs: servable.endpoints[signature].run(inputs),
-            ties=servable.ties,
+            labels=servable.labels,
             infinite=self._infinite,
         )
         return prove(folder, name, [subject], self.signatures)
@@ -170,8 +173,10 @@ class FromSavedModel:
         self.sampled = "random" if source.samples is None else "real"
         self.feeds: dict[str, dict[str, Array]] = {}
         why = self._find_samples(source)
-        if SERVING_DEFAULT in sparse or not self.feeds:
+        self.unasked = None
+        if SERVING_DEFAULT in sparse or self.example not in self.feeds:
             reason = sparse.get(SERVING_DEFAULT) or why
+            self.unasked = reason
             if options.unproven is None:
                 raise FailedPrecondition(
                     f"Expected a version that can be asked before it is published. It cannot: {reason} To publish it "

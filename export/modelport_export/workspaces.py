@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_END_S = 5.0  # for the keeper to end
 # Waits for the end of the process that started it, told by the end of its input; then ends what it was told to end, and
 # takes the folder away. It is a process of its own in a session of its own: nothing that ends its parent ends it.
 _KEEPER = """
 import os, shutil, signal, sys
 alive = set()
 for line in sys.stdin:
+    if line[0] == ".":
+        sys.exit()
     sign, number = line[0], int(line[1:])
     (alive.add if sign == "+" else alive.discard)(number)
 for number in alive:
@@ -27,7 +32,7 @@ shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 class Keeper:
-    """Sees to it that a folder and processes end with this process."""
+    """Sees to it that a folder and processes end with this process, if it cannot do so itself."""
 
     def __init__(self, folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -48,15 +53,22 @@ class Keeper:
         self._tell(f"-{group}")
 
     def close(self) -> None:
-        """End what is held, and take the folder away."""
-        assert self._process.stdin is not None  # noqa: S101  # it was asked for
-        self._process.stdin.close()
-        self._process.wait()
+        """Nothing is to be kept any more."""
+        self._tell(".")
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
 
     def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None  # noqa: S101  # it was asked for
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # somebody killed it: this process still cleans up itself
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
 
 
 @contextmanager
@@ -68,11 +80,15 @@ def kept_folder(prefix: str = "modelport-", within: str | None = None) -> Iterat
         within: the folder to make it in; None for the usual one.
     """
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
-    keeper = Keeper(folder)
     try:
-        yield folder, keeper
+        keeper = Keeper(folder)
+        try:
+            yield folder, keeper
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            keeper.close()
     finally:
-        keeper.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

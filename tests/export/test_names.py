@@ -153,7 +153,10 @@ def test_samples_name_the_inputs_of_a_subclassed_model(describe):
     model = called(TwoArguments(), ONES, ONES)
     signature = describe(model, {"right": ONES, "left": np.ones((2, 3))})
     assert {name: spec.dtype for name, spec in signature.inputs.items()} == {"left": "float32", "right": "float32"}
-    assert list(describe(called(Listed(), [ONES, ONES]), {"first": ONES, "second": ONES}).inputs) == ["first", "second"]
+    listed = called(Listed(), [ONES, ONES])
+    assert list(describe(listed, {"input_2": ONES, "input_1": ONES}).inputs) == ["input_1", "input_2"]
+    with pytest.raises(InvalidArgument, match="to say the order"):
+        describe(listed, {"first": ONES, "second": ONES})
 
 
 def test_an_input_signature_frees_dimensions_and_keeps_dtypes(describe):

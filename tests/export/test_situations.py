@@ -15,7 +15,7 @@ import tensorflow as tf
 from modelport import manifest
 from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
 from modelport_client import Client
-from modelport_export import ImageInput, publish
+from modelport_export import Gate, ImageInput, publish
 from modelport_export.sources import load
 from modelport_serving import AUTO, Options, Server
 
@@ -139,10 +139,10 @@ def minus_infinity():
 
 
 def tuples():
-    """Built on a pair, which names say in the order of the samples."""
+    """Built on a pair: the names say the order, whatever that of the samples is."""
     model = Pair()
     left, right = model((X, X + 1))
-    return model, {"left": X, "right": X + 1}, {"output_1": left, "output_2": right}
+    return model, {"input_2": X + 1, "input_1": X}, {"output_1": left, "output_2": right}
 
 
 def a_table_of_a_savedmodel(folder):
@@ -457,3 +457,134 @@ def test_somebody_elses_class_is_named_by_its_place(tmp_path):
     assert load(path, custom={"Foreign": f"{__name__}:Elsewhere"}).model is not None
     with pytest.raises(ModelportError, match="Nowhere"):
         load(path, custom={"Foreign": f"{__name__}:Nowhere"})
+
+
+def image_model(outputs):
+    image = keras.Input((8, 8, 3), name="image")
+    return keras.Model(image, outputs(layers.Flatten()(image)))
+
+
+def test_the_activation_of_another_output_says_nothing(tmp_path):
+    """Of a nested model with probabilities and logits, the logits were published as probabilities."""
+    x = keras.Input((192,))
+    logits = layers.Dense(4)(x)
+    inner = keras.Model(x, [layers.Activation("softmax")(logits), logits])
+    given = {"name": "m", "repository": tmp_path, "image": ImageInput(8, 8, 3), "samples": {"image": IMAGES}}
+    published = publish(image_model(lambda flat: inner(flat)[1]), **given, labels=["a", "b", "c", "d"])
+    assert any("softmax is applied" in note for note in manifest.read(published.path).proof["notes"])
+
+
+def test_numbers_of_an_image_are_no_logits_by_themselves(tmp_path):
+    """The two coordinates of a landmark were put through softmax."""
+    given = {"name": "m", "repository": tmp_path, "image": ImageInput(8, 8, 3), "samples": {"image": IMAGES}}
+    landmark = image_model(lambda flat: layers.Dense(2, name="place")(flat))
+    with pytest.raises(InvalidArgument, match=r"--labels FILE or --scores logits.*--scores none"):
+        publish(landmark, **given)
+    published = publish(landmark, **given, scores="none")
+    assert list(manifest.read(published.path).signatures["serving_default"]["outputs"]) == ["place"]
+
+
+def test_a_list_of_inputs_wants_its_order_said(tmp_path):
+    class Difference(keras.Model):
+        def call(self, pair):
+            one, other = pair
+            return one - other
+
+    model = Difference()
+    model([X, X + 1])
+    with pytest.raises(InvalidArgument, match=r"to say the order.*input_1"):
+        publish(model, name="m", repository=tmp_path, samples={"context": X, "query": X})
+    assert publish(model, name="m", repository=tmp_path, samples={"input_2": X, "input_1": X + 3}).new
+
+
+def test_heads_that_keras_named(tmp_path):
+    """Names of layers count over the process, ours over the model: `dense_1` is another head in each."""
+    x = keras.Input((3,))
+    heads = [layers.Dense(1, name="dense"), layers.Dense(1, name="dense_1")]
+    assert publish(keras.Model(x, [head(x) for head in heads]), name="m", repository=tmp_path).new
+    inputs = [keras.Input((3,), name="input_2"), keras.Input((3,))]
+    assert publish(keras.Model(inputs, layers.Subtract()(inputs)), name="n", repository=tmp_path).new
+
+
+def test_a_model_of_open_size_that_wants_positive_pixels(tmp_path):
+    """Images of 16,000 by 16,000 were drawn before positive numbers were tried."""
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(ops.log(image)))
+    assert publish(model, name="m", repository=tmp_path).new
+
+
+@pytest.mark.parametrize(
+    ("samples", "text"),
+    [
+        (X, "mapping of input name to array"),
+        ({"x": [[1.0, 2.0, 3.0], [1.0]]}, "equal length"),
+        ({"x": 3.0}, "batch dimension|shape|rows"),
+    ],
+    ids=["an array", "ragged", "a scalar"],
+)
+@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+def test_samples_that_are_none_are_refused_in_a_sentence(tmp_path, kind, samples, text):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(1)(x))
+    if kind == "subclassed":
+        model = TwoArguments()
+        model(text=X)
+        samples = {"text": samples["x"]} if isinstance(samples, dict) else samples
+    with pytest.raises(InvalidArgument, match=text):
+        publish(model, name="m", repository=tmp_path, samples=samples)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [IMAGES[0], IMAGES[:, :7], np.array(["a", "b"]), IMAGES / 255, IMAGES[0, 0, 0, 0]],
+    ids=lambda p: str(p.shape),
+)
+def test_pixels_that_are_none_are_refused_in_a_sentence(tmp_path, pixels):
+    model = image_model(lambda flat: layers.Dense(2)(flat))
+    given = {"image": ImageInput(8, 8, 3), "labels": ["a", "b"], "samples": {"image": pixels}}
+    with pytest.raises(InvalidArgument):
+        publish(model, name="m", repository=tmp_path, **given)
+
+
+def test_a_savedmodel_with_a_scalar_beside_its_rows(tmp_path):
+    specs = [tf.TensorSpec([None, 3], name="x"), tf.TensorSpec([], name="factor")]
+    scale = tf.function(lambda x, factor: {"y": x * factor}, input_signature=specs)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "saved"), {"serving_default": scale})
+    check(
+        str(tmp_path / "saved"), {"x": X, "factor": np.float32(2)}, {"y": tf.constant(X * 2)}, tmp_path, only=("grpc",)
+    )
+
+
+def test_the_first_line_names_what_was_not_asked(tmp_path):
+    one = tf.function(lambda x: {"y": x * 2}, input_signature=[tf.TensorSpec([None, 3], name="x")])
+    parse = tf.function(
+        lambda text: {"y": tf.io.decode_raw(text, tf.float32, fixed_length=8) + tf.strings.to_number(text)[:, None]},
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")],
+    )
+    tf.saved_model.save(tf.Module(), str(tmp_path / "saved"), {"serving_default": one, "raw": parse})
+    published = publish(str(tmp_path / "saved"), name="m", repository=tmp_path / "models", samples={"x": X})
+    assert manifest.read(published.path).proof["verdict"] == "proven; not asked: raw"
+
+
+def test_eight_samples_for_a_batch_of_four(tmp_path):
+    model, samples, _ = a_fixed_batch()
+    published = publish(model, name="m", repository=tmp_path, samples={"x": X})
+    assert len(samples["x"]) == 4
+    assert manifest.read(published.path).proof["samples"] == "8 real"
+
+
+def test_the_gate_holds_for_a_proof_that_is_made_again(tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(1)(x))
+    publish(model, name="m", repository=tmp_path)
+    with pytest.raises(FailedPrecondition, match="p99"):
+        publish(model, name="m", repository=tmp_path, samples={"x": X + 1}, gate=Gate(max_p99_ms=1e-9))
+    assert manifest.read(tmp_path / "m" / "1").proof["verdict"] == "proven on random samples"
+
+
+@pytest.mark.parametrize("version", ["", "nightly"])
+def test_a_file_that_does_not_say_which_keras(tmp_path, version):
+    path = tmp_path / "model.keras"
+    keras_file(path, version)
+    with pytest.raises(ModelportError, match="cannot load"):
+        load(path)

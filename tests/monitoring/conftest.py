@@ -10,6 +10,7 @@ import pytest
 from modelport.errors import InvalidArgument
 from modelport_client import Client
 from modelport_export import warmup
+from modelport_export.signatures import Signature, Spec
 from modelport_serving import AUTO, Options, Server
 from tests.monitoring.files import CONFIG
 
@@ -31,11 +32,14 @@ def prometheus() -> str:
     return _program("prometheus")
 
 
+SIGNATURES = {"serving_default": Signature({"x": Spec("float32", (-1,))}, {})}
+
+
 @pytest.fixture
 def base(tmp_path, add_version) -> Path:
     """A model's base path with one version that is warmed up; `m` in `watched`."""
     folder = add_version(tmp_path / "m", "aside", "affine-2")
-    warmup.write(folder, "m", {"serving_default": {"x": np.zeros(4, np.float32)}})
+    warmup.write(folder, "m", {"serving_default": {"x": np.zeros(4, np.float32)}}, SIGNATURES)
     folder.rename(tmp_path / "m" / "1")
     return tmp_path / "m"
 

@@ -47,7 +47,7 @@ def batches(
         for unit in range(count):
             yield Batch(f"samples {unit * rows.unit + 1} to {(unit + 1) * rows.unit}", rows.take(samples, [unit]))
         return
-    most = max(1, min(MANY, int(SLICE_BYTES / max(unit_bytes, 1.0)), int(SLICE_S / max(unit_s, 1e-6))))
+    most = slice_rows(MANY, unit_bytes, unit_s)
     yield Batch("one row", rows.take(samples, [0]))
     if most > 1:
         yield Batch("two rows", rows.take(samples, [count - 1, 0]))
@@ -61,6 +61,11 @@ def batches(
     for begin in range(0, count, most):
         end = min(begin + most, count)
         yield Batch(f"samples {begin + 1} to {end}", rows.take(samples, range(begin, end)))
+
+
+def slice_rows(most: int, unit_bytes: float, unit_s: float) -> int:
+    """How many units go into a request, at most so many; see `batches`."""
+    return max(1, min(most, int(SLICE_BYTES / max(unit_bytes, 1.0)), int(SLICE_S / max(unit_s, 1e-6))))
 
 
 def _open_axes(array: Array, spec: Spec) -> Iterator[int]:

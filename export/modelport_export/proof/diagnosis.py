@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelport_export.proof import parity
@@ -37,7 +37,7 @@ def cause(subject: Subject, signature: str, batch: Batch, received: Mapping[str,
         traced = subject.traced(signature, subject.feeds(batch.samples)[signature])
     except Exception as error:  # whatever the graph raises
         return f"Its graph cannot be run in this process either ({type(error).__name__}: {error})."
-    if _equal(traced, received, tolerance, subject.ties):
+    if _equal(traced, received, tolerance, subject.labels):
         return (
             "The model answers otherwise when Keras runs it as a graph, which is what a server does, than when it is "
             "called: look for Python conditions, loops or shapes in a layer's call (TimeDistributed over an open "
@@ -53,12 +53,12 @@ def is_steady(subject: Subject, signature: str, batch: Batch, expected: Mapping[
     """
     tolerance = subject.tolerances[signature]
     answers = (subject.expected(batch.samples)[signature] for _ in range(_AGAIN))
-    return all(_equal(expected, again, tolerance, subject.ties) for again in answers)
+    return all(_equal(expected, again, tolerance, subject.labels) for again in answers)
 
 
-def _equal(one: Mapping[str, Array], other: Mapping[str, Array], tolerance: float, ties: bool) -> bool:
+def _equal(one: Mapping[str, Array], other: Mapping[str, Array], tolerance: float, labels: Sequence[str]) -> bool:
     try:
-        parity.differences(one, other, tolerance, ties=ties)
+        parity.differences(one, other, tolerance, labels=labels)
     except parity.Different:
         return False
     return True

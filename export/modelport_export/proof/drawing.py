@@ -6,6 +6,7 @@ table of positions has an end. Where normal numbers give no finite answer (a log
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -36,6 +37,7 @@ _SIZES = (
 )  # large enough for a few strides of pooling first
 _UNKNOWN_RANK = (4,)  # shape of a row where no number of dimensions is declared
 _LONGEST_TEXT = 6  # words
+_MOST_ELEMENTS = 2**22  # of a row: 2,048 by 2,048, or a minute of sound
 
 Answers = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
@@ -56,20 +58,22 @@ def draw(
     """
     is_open = any(spec.shape is None or -1 in spec.shape[1:] for spec in inputs.values())
     reason = ""
-    for positive in (False, True):
-        for size in _SIZES if is_open else _SIZES[:1]:
-            samples = random(inputs, size, knowledge, positive=positive)
-            try:
-                answer = answers(Rows.of(inputs).take(samples, [0]))
-            except ModelportError as error:
-                reason = error.message
-            except Exception as error:  # the user's layers run here
-                reason = f"{type(error).__name__}: {error}"
-            else:
-                bad = [alias for alias, value in answer.items() if alias not in infinite and not _finite(value)]
-                if not bad:
-                    return samples
-                reason = f"NaN or infinity in the output {bad[0]!r}"
+    tries = [(size, positive) for size in (_SIZES if is_open else _SIZES[:1]) for positive in (False, True)]
+    for size, positive in tries:
+        if _elements(inputs, size) > _MOST_ELEMENTS:
+            continue
+        one = random(inputs, size, knowledge, positive=positive, units=1)
+        try:
+            answer = answers(one)
+        except ModelportError as error:
+            reason = error.message
+        except Exception as error:  # the user's layers run here
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            bad = [alias for alias, value in answer.items() if alias not in infinite and not _finite(value)]
+            if not bad:
+                return random(inputs, size, knowledge, positive=positive)
+            reason = f"NaN or infinity in the output {bad[0]!r}"
     raise FailedPrecondition(
         "Expected the model to answer made-up samples, because none were given. It does not: "
         f"{' '.join(reason.split())[:500]} Give real ones: samples={{'name': array, …}}, or --samples FILE.npz, with "
@@ -78,7 +82,12 @@ def draw(
 
 
 def random(
-    inputs: Mapping[str, Spec], size: int = _SIZES[0], knowledge: Knowledge | None = None, *, positive: bool = False
+    inputs: Mapping[str, Spec],
+    size: int = _SIZES[0],
+    knowledge: Knowledge | None = None,
+    *,
+    positive: bool = False,
+    units: int = 0,
 ) -> dict[str, Array]:
     """Samples from a signature and what is known.
 
@@ -90,6 +99,7 @@ def random(
         size: of dimensions that vary.
         knowledge: of the model.
         positive: no floats of 0 or less.
+        units: how many, see `Rows`; 0 for as many as a proof wants.
     """
     knowledge = knowledge or knowledges.Knowledge()
     generator = np.random.default_rng(0)
@@ -99,7 +109,7 @@ def random(
         sizes = spec.shape if spec.shape is not None else (-1, *_UNKNOWN_RANK)
         shape = tuple(size if length == -1 else length for length in sizes)
         if alias in rows.aliases:
-            shape = (_ROWS * rows.unit if rows.is_open else rows.unit * 2, *shape[1:])
+            shape = (rows.unit * (units or (_ROWS if rows.is_open else 2)), *shape[1:])
         arrays[alias] = _values(generator, spec, shape, knowledge, positive)
     return arrays
 
@@ -128,6 +138,12 @@ def _values(
         if knowledge.pixels:
             values = generator.uniform(0, 255, shape)
     return (np.abs(values) + 0.1 if positive else values).astype(dtype)  # floats and complex ones, and of ml_dtypes
+
+
+def _elements(inputs: Mapping[str, Spec], size: int) -> int:
+    """Of one row."""
+    shapes = [spec.shape[1:] if spec.shape is not None else _UNKNOWN_RANK for spec in inputs.values()]
+    return max((math.prod(size if length == -1 else length for length in shape) for shape in shapes), default=0)
 
 
 def _text(generator: np.random.Generator, knowledge: Knowledge) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from modelport.errors import FailedPrecondition, ModelportError
 from modelport_client import Client
 from modelport_export.proof import diagnosis, parity
-from modelport_export.proof.batches import Batch, batches
+from modelport_export.proof.batches import Batch, batches, slice_rows
 from modelport_export.proof.independence import proving
 from modelport_export.proof.rows import Rows
 from modelport_export.proof.validation_server import validation_server
@@ -43,7 +44,7 @@ class Subject:
         tolerances: of each signature, see `parity`.
         model: a Keras model whose weights may be to blame.
         traced: signature and inputs → outputs, by the graph in this process.
-        ties: whether `class_id` and `label` are of the best of `probabilities`.
+        labels: of an image classifier, see `parity.differences`.
         infinite: outputs that may be NaN or infinite.
     """
 
@@ -54,7 +55,7 @@ class Subject:
     tolerances: Mapping[str, float]
     model: Any = None
     traced: Callable[[str, Mapping[str, Array]], Mapping[str, Array]] | None = None
-    ties: bool = False
+    labels: Sequence[str] = ()
     infinite: frozenset[str] = frozenset()
 
 
@@ -109,6 +110,7 @@ class _Asking:
     name: str
     subject: Subject
     errors: dict[str, dict[str, float]] = field(default_factory=dict)  # signature → output → largest difference
+    scales: dict[str, dict[str, Array]] = field(default_factory=dict)  # of all samples' outputs, see `parity.scale`
     requests: int = 0
     timeout: float = _SHORTEST_TIMEOUT_S
     left_out: list[str] = field(default_factory=list)
@@ -121,6 +123,7 @@ class _Asking:
         begin = time.monotonic()
         size = self._bytes(one)
         unit_s = time.monotonic() - begin
+        self._measure(rows, size, unit_s)
         self.timeout = max(_SHORTEST_TIMEOUT_S, _SLOWER * unit_s)
         deadline = time.monotonic() + BUDGET_S
         for batch in batches(subject.inputs, subject.samples, size, unit_s):
@@ -128,6 +131,17 @@ class _Asking:
                 self.left_out.append(batch.name)
                 continue
             self._ask(batch)
+
+    def _measure(self, rows: Rows, unit_bytes: float, unit_s: float) -> None:
+        """Learn how large the outputs are over several samples: one row alone may be answered with zeros."""
+        if not rows.is_open:
+            return
+        count = slice_rows(rows.count(self.subject.samples), unit_bytes, unit_s)
+        with contextlib.suppress(Exception):  # whoever asks for them will say it
+            expected = self.subject.expected(rows.take(self.subject.samples, range(count)))
+            for signature, outputs in expected.items():
+                floats = {alias: array for alias, array in outputs.items() if parity.is_float(array)}
+                self.scales[signature] = {alias: parity.scale(array) for alias, array in floats.items()}
 
     def told(self) -> dict[str, Any]:
         """For the manifest."""
@@ -175,7 +189,11 @@ class _Asking:
             parity.refuse_non_finite(signature, received, subject.model, subject.infinite)
             try:
                 errors = parity.differences(
-                    expected[signature], received, subject.tolerances[signature], ties=subject.ties
+                    expected[signature],
+                    received,
+                    subject.tolerances[signature],
+                    labels=subject.labels,
+                    scales=self.scales.get(signature),
                 )
             except parity.Different as error:
                 steady = diagnosis.is_steady(subject, signature, batch, expected[signature])

@@ -7,7 +7,8 @@ go into the model and how what comes out is called. Where both agree, neither ha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +17,8 @@ import tensorflow as tf
 
 from modelport.errors import FailedPrecondition
 from modelport_export.signatures import Array
+
+_AUTOMATIC = re.compile(r"(keras_tensor|input_layer|args)[_\d]*|input(_\d+)?")  # what Keras calls inputs by itself
 
 
 class Reference:
@@ -57,30 +60,33 @@ class Reference:
         return (next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors),), {}
 
     def _named(self, answer: Any) -> dict[str, Array]:
-        leaves = keras.tree.flatten_with_path(answer)
+        leaves = list(_leaves(answer))
         if len(leaves) != len(self._outputs):
             raise FailedPrecondition(
                 f"Expected {len(self._outputs)} outputs, {self._outputs}, as while tracing. The model, called by "
                 f"itself, returns {len(leaves)}."
             )
-        given = _layer_names(self._model, len(leaves)) if isinstance(self._model, _functional()) else []
+        layers = _layers_behind(self._model) if isinstance(self._model, _functional()) else []
         found: dict[str, Array] = {}
-        nameless = []
-        for place, (path, value) in enumerate(leaves):
-            name = _key(path)
-            if name is None and given and given.count(given[place]) == 1:
-                name = given[place]
-            if name is not None and name in self._outputs:
-                found[name] = _numpy(value)
+        nameless: list[tuple[Any, Any]] = []
+        for place, (names, value) in enumerate(leaves):
+            key = _key(names)
+            if key is not None and key in self._outputs:
+                found[key] = _numpy(value)
             else:
-                nameless.append(value)
+                nameless.append((layers[place] if place < len(layers) else None, value))
         left = [name for name in self._outputs if name not in found]
         if len(left) != len(nameless):
             raise FailedPrecondition(
                 f"Expected the outputs {self._outputs}. The model, called by itself, returns {sorted(found)} and "
                 f"{len(nameless)} without a name."
             )
-        found.update({name: _numpy(value) for name, value in zip(left, nameless, strict=True)})
+        for name, (layer, value) in zip(left, nameless, strict=True):
+            if layer is not None and _is_given(layer) and layer.name in left and layer.name != name:
+                raise FailedPrecondition(
+                    f"Expected {layer.name!r} as the name of the output of that layer, not {name!r}."
+                )
+            found[name] = _numpy(value)
         return found
 
 
@@ -90,19 +96,49 @@ def _functional() -> Any:
     return type(keras.Model(image, image))
 
 
+def _leaves(structure: Any, names: tuple[tuple[str, bool], ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Leaves in the order written, each with its way there: names, and whether they are keys."""
+    if isinstance(structure, Mapping):
+        for key, value in structure.items():
+            yield from _leaves(value, (*names, (str(key), True)))
+    elif isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        for key, value in zip(structure._fields, structure, strict=True):
+            yield from _leaves(value, (*names, (key, True)))
+    elif isinstance(structure, list | tuple):
+        for place, value in enumerate(structure, 1):
+            yield from _leaves(value, (*names, (str(place), False)))
+    else:
+        yield names, structure
+
+
+def _key(names: Sequence[tuple[str, bool]]) -> str | None:
+    return "_".join(name for name, _ in names) if any(is_key for _, is_key in names) else None
+
+
 def _filled(structure: Any, tensors: Mapping[str, Any]) -> Any:
-    """The nesting of a functional model's inputs, with tensors for its leaves."""
-    leaves = keras.tree.flatten_with_path(structure)
-    values = []
-    for place, (path, leaf) in enumerate(leaves, 1):
-        names: tuple[Any, ...] = (_key(path), leaf.name, f"input_{place}" if len(leaves) > 1 else "input")
-        values.append(next((tensors[name] for name in names if name in tensors), None))
-    left = [name for name in tensors if not any(tensors[name] is value for value in values)]
-    if len(left) == 1 and sum(value is None for value in values) == 1:
-        values = [tensors[left[0]] if value is None else value for value in values]
-    if any(value is None for value in values) or not values:
+    """The nesting of a functional model's inputs, with tensors for its leaves: by key, else in the order of both."""
+    keys = [
+        "_".join(name for name, _ in names) if any(k for _, k in names) else None for names, _ in _leaves(structure)
+    ]
+    rest = iter([name for name in tensors if name not in keys])
+    order = [key if key in tensors else next(rest, None) for key in keys]
+    if None in order or len(set(order)) != len(tensors):
         raise FailedPrecondition(f"Expected arrays for all inputs of the model. Received: {list(tensors)}")
-    return keras.tree.pack_sequence_as(structure, values)
+    for name, (_, leaf) in zip(order, _leaves(structure), strict=True):
+        if leaf.name in tensors and leaf.name != name and _AUTOMATIC.fullmatch(leaf.name) is None:
+            raise FailedPrecondition(f"Expected {leaf.name!r} as the name of that input, not {name!r}.")
+    values = iter([tensors[name] for name in order if name is not None])
+    return _rebuilt(structure, values)
+
+
+def _rebuilt(structure: Any, values: Iterator[Any]) -> Any:
+    if isinstance(structure, Mapping):
+        return {key: _rebuilt(value, values) for key, value in structure.items()}
+    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+        return type(structure)(*(_rebuilt(value, values) for value in structure))
+    if isinstance(structure, list | tuple):
+        return type(structure)(_rebuilt(value, values) for value in structure)
+    return next(values)
 
 
 def _built_on(model: Any) -> Any:
@@ -115,8 +151,8 @@ def _built_on(model: Any) -> Any:
     return shape if isinstance(shape, Mapping) else None
 
 
-def _layer_names(model: Any, count: int) -> list[str | None]:
-    """The names of the layers that give a functional model's outputs, None of those that cannot be told."""
+def _layers_behind(model: Any) -> list[Any]:
+    """The layers that give a functional model's outputs, None of those that cannot be told."""
 
     def gives(layer: Any, tensor: Any) -> bool:
         try:
@@ -124,16 +160,14 @@ def _layer_names(model: Any, count: int) -> list[str | None]:
         except (AttributeError, ValueError):  # a layer that was called several times has no one output
             return False
 
-    names: list[str | None] = [
-        next((layer.name for layer in model.layers if gives(layer, tensor)), None) for tensor in model.outputs
-    ]
-    return names if len(names) == count else []
+    tensors = [leaf for _, leaf in _leaves(model.output)]
+    return [next((layer for layer in model.layers if gives(layer, tensor)), None) for tensor in tensors]
 
 
-def _key(path: Sequence[Any]) -> str | None:
-    if not any(isinstance(step, str) for step in path):
-        return None
-    return "_".join(step if isinstance(step, str) else str(step + 1) for step in path)
+def _is_given(layer: Any) -> bool:
+    """Whether somebody named the layer: Keras' own names are the class in small letters, and a number."""
+    kind = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower().replace("_", "")
+    return re.fullmatch(rf"{kind}\d*", layer.name.replace("_", "")) is None
 
 
 def _numpy(value: Any) -> Array:

@@ -58,6 +58,9 @@ class Rows:
         Raises:
             InvalidArgument: inputs differ in rows, or there are none, or fewer than a request must have.
         """
+        for alias in self.aliases:
+            if not arrays[alias].ndim:
+                raise InvalidArgument(f"Expected samples of input {alias!r} to be rows. Received: one value alone.")
         rows = {alias: len(array) for alias, array in arrays.items() if alias in self.aliases}
         if rows and (len(set(rows.values())) != 1 or 0 in rows.values()):
             raise InvalidArgument(

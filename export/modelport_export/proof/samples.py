@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from modelport.errors import InvalidArgument
+from modelport.tensors import as_array
 from modelport_export.images import ImageInput
 from modelport_export.proof.rows import Rows
 from modelport_export.signatures import Array, Spec, fit
@@ -37,11 +39,13 @@ def check(samples: Mapping[str, Any], inputs: Mapping[str, Spec], image: ImageIn
             "Rename the arrays, or the model's inputs."
         )
     arrays = {}
+    rows = Rows.of(inputs)
     for alias, spec in inputs.items():
-        value = samples[alias]
+        value = as_array(samples[alias]) if not isinstance(samples[alias], np.ndarray) else samples[alias]
         if image is not None and np.ndim(value) > 1 and np.size(value) == len(value) * image.size:
             value = np.reshape(value, (-1, *image.raw_shape))
+        if alias in rows.aliases and spec.shape is not None:  # cut into requests of the right number afterwards
+            spec = replace(spec, shape=(-1, *spec.shape[1:]))
         arrays[alias] = fit(alias, value, spec)
-    rows = Rows.of(inputs)
     rows.check(arrays)
     return rows.take(arrays, range(min(rows.count(arrays), max(1, MAX_SAMPLES // rows.unit))))

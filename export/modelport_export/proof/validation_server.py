@@ -63,8 +63,8 @@ def validation_server(folder: Path, name: str, timeout: float = START_TIMEOUT_S)
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
-        keeper.hold(process.pid)
         try:
+            keeper.hold(process.pid)
             with Client(f"unix:{socket}", retry=False) as client:  # one that dies is a finding
                 _wait(client, process, name, begin + timeout, log)
                 yield ValidationServer(client, process.pid, time.monotonic() - begin)

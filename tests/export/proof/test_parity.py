@@ -10,16 +10,22 @@ from modelport_export.gate import Gate, check, compare_metrics
 from modelport_export.naming import snake_case
 from modelport_export.proof import parity
 
+LABELS = ["a", "b"]
 SCORES = np.array([[0.1, 0.9], [0.5, 0.5000001]], np.float32)
 ANSWER = {"probabilities": SCORES, "class_id": np.array([1, 1]), "label": np.array([b"b", b"b"], object)}
 
 
 def test_equal_answers_have_no_error():
-    assert parity.differences(ANSWER, ANSWER, 1e-5, ties=True) == {"probabilities": 0, "class_id": 0, "label": 0}
+    found = parity.differences(ANSWER, ANSWER, 1e-5, labels=LABELS)
+    assert found == {
+        "probabilities": 0,
+        "class_id": 0,
+        "label": 0,
+    }
 
 
 def test_rounding_is_allowed_in_proportion_to_the_largest_value():
-    large = np.array([[1e4, 0.0]], np.float32)
+    large = np.array([[1e4], [0.0]], np.float32)
     assert parity.differences({"y": large}, {"y": large + 0.05}, 1e-5)["y"] == pytest.approx(0.05, rel=0.1)
     with pytest.raises(parity.Different, match=r"'y' to differ.*0\.1 at most.*0\.5 for sample 0"):
         parity.differences({"y": large}, {"y": large + 0.5}, 1e-5)
@@ -27,9 +33,9 @@ def test_rounding_is_allowed_in_proportion_to_the_largest_value():
 
 def test_the_class_of_a_tie_may_differ_and_of_a_clear_case_not():
     tie = {**ANSWER, "class_id": np.array([1, 0]), "label": np.array([b"b", b"a"], object)}
-    parity.differences(ANSWER, tie, 1e-5, ties=True)
+    parity.differences(ANSWER, tie, 1e-5, labels=LABELS)
     with pytest.raises(parity.Different, match=r"'class_id' to be .*1.* for sample 0"):
-        parity.differences(ANSWER, {**ANSWER, "class_id": np.array([0, 1])}, 1e-5, ties=True)
+        parity.differences(ANSWER, {**ANSWER, "class_id": np.array([0, 1])}, 1e-5, labels=LABELS)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,31 @@ def test_a_tie_is_none_where_nobody_says_what_the_scores_are():
     tie = {**ANSWER, "class_id": np.array([1, 0])}
     with pytest.raises(parity.Different, match="'class_id'"):
         parity.differences(ANSWER, tie, 1e-5)
+
+
+def test_small_values_are_compared_as_small_ones():
+    """Against zeros, a row of 1,000 probabilities passed, and so did a small value beside a large one."""
+    probabilities = np.full((1, 1000), 0.001, np.float32)
+    for want, have, tolerance in (
+        (probabilities, probabilities * 0, 0.0625),
+        (np.float32([[9e-4]]), np.float32([[8e-4]]), 1e-5),
+        (np.float32([[1e6, 1]]), np.float32([[1e6, 9]]), 1e-5),
+    ):
+        with pytest.raises(parity.Different):
+            parity.differences({"y": want}, {"y": have}, tolerance)
+    near_zero, scales = np.float32([[1e-7]]), {"y": np.float64([3])}
+    parity.differences({"y": near_zero}, {"y": near_zero * 100}, 1e-5, scales=scales)
+
+
+def test_a_tie_is_between_the_best_and_its_label_goes_with_it():
+    scores = np.float32([[0.5, 0.5, 0]])
+    tie = {"probabilities": scores, "class_id": np.array([0]), "label": np.array([b"a"], object)}
+    names = ["a", "b", "c"]
+    parity.differences(tie, {**tie, "class_id": np.array([1]), "label": np.array([b"b"], object)}, 1e-5, labels=names)
+    for number, label in ((2, b"c"), (1, b"a"), (7, b"a"), (-1, b"c")):
+        other = {**tie, "class_id": np.array([number]), "label": np.array([label], object)}
+        with pytest.raises(parity.Different):
+            parity.differences(tie, other, 1e-5, labels=names)
 
 
 def test_infinity_on_purpose_is_compared_by_its_place():

@@ -1,6 +1,7 @@
 """The server that a version is proven in: a process of its own, that is gone afterwards whatever happens."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from modelport.errors import FailedPrecondition
 from modelport_export import calling
 from modelport_export.proof.validation_server import validation_server
 from modelport_export.servable import Generic
+from modelport_export.workspaces import kept_folder
 
 
 def linear():
@@ -68,3 +70,26 @@ def test_a_publisher_that_is_killed_takes_its_server_and_its_folder_with_it(writ
         assert time.monotonic() < deadline, "the folder is still there"
         time.sleep(0.02)
     temporary.rmdir()
+
+
+def test_a_forked_child_does_not_hold_up_the_end():
+    """Whoever waited for the end of the keeper's input waited for all children that have it, too."""
+    with kept_folder() as (folder, _):
+        child = os.fork()
+        if not child:
+            time.sleep(30)
+            os._exit(0)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 20
+    assert not folder.exists()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_a_keeper_that_is_killed_is_not_missed():
+    with kept_folder() as (folder, keeper):
+        keeper._process.kill()
+        keeper._process.wait()
+        keeper.hold(1)
+        keeper.release(1)
+    assert not folder.exists()
