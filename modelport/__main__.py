@@ -37,6 +37,10 @@ SUBCOMMANDS = {
     "rollback": Subcommand(
         "modelport_release.promote_command", "rollback_main", "", "back to the version that was live before"
     ),
+    "ls": Subcommand("modelport_release.ls_command", "ls_main", "", "what the repository holds"),
+    "verify": Subcommand(
+        "modelport_release.ls_command", "verify_main", "", "whether versions still are what was written"
+    ),
     "history": Subcommand(
         "modelport_release.history_command", "main", "", "what was done with a model's versions, by whom and why"
     ),
