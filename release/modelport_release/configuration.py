@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelport import layout, serverconfig
@@ -41,8 +41,8 @@ class Configuration:
         return cls(repository.root / layout.MODELS_CONFIG, repository)
 
     @contextlib.contextmanager
-    def locked(self, deadline: float) -> Iterator[None]:
-        """Hold the lock of the configuration: nobody else promotes meanwhile.
+    def locked(self, deadline: float, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
+        """Hold the lock of the configuration: nobody else promotes meanwhile. Who waits is told so, once.
 
         Raises:
             DeadlineExceeded: somebody else holds it for that long.
@@ -53,6 +53,7 @@ class Configuration:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise from_os_error(error, "look for the configuration in", folder) from error
+        said = False
         try:
             while True:
                 try:
@@ -63,6 +64,9 @@ class Configuration:
                         raise DeadlineExceeded(
                             f"Expected to change {str(self.path)!r} by now; another promotion is under way."
                         ) from None
+                    if not said:
+                        said = True
+                        say(f"Another promotion of {str(self.path)!r} is under way: waiting for its end …")
                     time.sleep(_POLL_S)
             yield
         finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def promote_main(argv: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(argv)  # VERSION may stand behind options
     if (options.version is None) != (options.unlabel is not None) or (options.label and options.unlabel):
         parser.error("say a VERSION, perhaps with --label NAME; or --unlabel NAME alone")
+    _put_back_on_sigterm()
     config, repository = _places(options)
     now = promote(
         options.model,
@@ -45,7 +48,7 @@ def promote_main(argv: Sequence[str]) -> int:
         repository=repository,
         why=options.why,
         keep_unlabelled=options.keep_unlabelled,
-        say=lambda line: print(line, file=sys.stderr),
+        say=_say,
         timeout=options.timeout,
     )
     _tell(now, options, config)
@@ -57,6 +60,7 @@ def rollback_main(argv: Sequence[str]) -> int:
     parser = _parser("rollback", "Back to the version that was live before, by the history of the model.")
     parser.add_argument("--label", metavar="NAME", help="back to the version that this label was on before")
     options = parser.parse_args(argv)
+    _put_back_on_sigterm()
     config, repository = _places(options)
     version, now = rollback(
         options.model,
@@ -65,12 +69,23 @@ def rollback_main(argv: Sequence[str]) -> int:
         label=options.label,
         server=None if options.file_only else options.server,
         why=options.why,
+        say=_say,
         timeout=options.timeout,
     )
     if not options.json:
         print(f"{options.model}: back to version {version}")
     _tell(now, options, config)
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _put_back_on_sigterm() -> None:
+    """Let a promotion that is ended undo itself, as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _parser(name: str, text: str) -> argparse.ArgumentParser:

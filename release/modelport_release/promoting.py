@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelport import history
+from modelport import manifest as manifests
 from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
 from modelport.live import live_version
 from modelport.repository import Repository
@@ -57,13 +58,15 @@ def promote(
         why: kept in the history.
         action: what the history calls it.
         keep_unlabelled: with a label, go on serving the version that answers requests without one.
-        say: told beforehand where requests without version or label will go to another version than before.
+        say: told in lines what is waited for, and beforehand where requests without version or label will go to
+            another version than before.
         timeout: seconds, for the server to have the version.
 
     Returns:
         What the file says of the model now.
 
     Raises:
+        DataLoss: the version's files are not those that were published; nothing was changed.
         NotFound: no such model in the file, no such version in the repository, no such label.
         InvalidArgument: labels that would be left without their version.
         FailedPrecondition: the file is not that server's; nothing was changed.
@@ -73,8 +76,10 @@ def promote(
         ModelportError: the server does not take it, or the version does not come up; the file is as it was.
     """
     where = _configuration(config, repository)
+    if version is not None and repository is not None:  # a server would let the old one go before it finds out
+        manifests.verify(Repository(repository).version_path(model, version))
     deadline = time.monotonic() + timeout
-    with where.locked(deadline):
+    with where.locked(deadline, say):
         before = where.model(model)
         newest = _newest(model, version, repository)
         if server is None:
@@ -88,8 +93,11 @@ def promote(
                 newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
                 steps = _steps(before, version, label, unlabel, newest)
                 steps = _kept(steps, before, newest, keep_unlabelled, say)
+                say(f"{model}: waiting for {f'version {version}' if version else 'the newest version'} at {server} …")
                 _on_a_server(client, where, before, steps, version or newest, deadline)
                 aim = steps[-1]
+        if aim == before:
+            say(f"{model}: that is so already. Nothing was changed, and nothing is added to the history.")
         _note(aim, before, version, label or unlabel or "", newest, repository, why, action)
     return aim
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from modelport import history
@@ -23,6 +23,7 @@ def rollback(
     label: str | None = None,
     server: str | None = None,
     why: str = "",
+    say: Callable[[str], None] = lambda line: None,
     timeout: float = 120.0,
 ) -> tuple[int, ModelConfig]:
     """Let the version answer that was live before the one that is.
@@ -34,6 +35,7 @@ def rollback(
         label: back to the version that this label was on before.
         server: see `promote`; None changes the file alone.
         why: kept in the history.
+        say: see `promote`.
         timeout: seconds, for the server to have the version.
 
     Returns:
@@ -60,7 +62,7 @@ def rollback(
             f"which: modelport promote {model} VERSION."
         )
     given = {"config": config, "label": label, "server": server, "repository": repository, "why": why}
-    return version, promote(model, version, **given, action="rollback", keep_unlabelled=True, timeout=timeout)  # type: ignore[arg-type]
+    return version, promote(model, version, **given, action="rollback", keep_unlabelled=True, say=say, timeout=timeout)  # type: ignore[arg-type]
 
 
 def _before(entries: Sequence[Entry], label: str | None, current: int | None) -> Iterator[int]:

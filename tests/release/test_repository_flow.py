@@ -1,15 +1,20 @@
 """Promotions of a repository that `modelport serve` serves: they live in its models.config."""
 
 import json
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from modelport import history
 from modelport.__main__ import main
-from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.errors import DataLoss, DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
 from modelport.history import Entry
+from modelport.manifest import Manifest
+from modelport.repository import Repository
 from modelport.serverconfig import Latest, Specific, parse_models
 from modelport_client import Client
 from modelport_release import promote, rollback
@@ -168,7 +173,8 @@ def test_where_requests_without_a_label_go_is_said_before_it_changes(repository,
     assert answers(client) == (2 if keep else 1)
     assert answers(client, label="stable") == 1
     said = "go to version 1 after this, and went to 2 before. --keep-unlabelled"
-    assert [said in line for line in lines] == ([] if keep else [True])
+    assert [line for line in lines if "waiting for version 1" in line]
+    assert any(said in line for line in lines) != keep
 
 
 def test_rollback_needs_no_server_and_says_what_it_does_not_know(repository):
@@ -203,3 +209,43 @@ def test_a_wrong_command_line_is_exit_code_2(argv):
     with pytest.raises(SystemExit) as stop:
         main(argv)
     assert stop.value.code == 2
+
+
+def test_a_damaged_version_is_found_before_the_live_one_goes(tmp_path):
+    """The server let the live version go, and said that the other one was not there."""
+    found = Repository(tmp_path / "models")
+    for number in (1, 2):
+        with found.stage("m") as staging:
+            (staging.path / "saved_model.pb").write_bytes(bytes([number]) * 100)
+            staging.commit(Manifest(model="m"))
+    (found.version_path("m", 1) / "saved_model.pb").write_bytes(b"cut")
+    with pytest.raises(DataLoss, match="Expected 100 bytes"):
+        promote("m", 1, repository=found.root)
+    assert not (found.root / "models.config").exists()
+
+
+def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, server, client):
+    broken = repository / "m" / "3"
+    broken.mkdir()
+    (broken / "saved_model.pb").touch()
+    (broken / "saved_model.pb").unlink()  # a folder that never becomes a version: there is nothing to load
+    promote("m", 2, repository=repository, server=server.grpc_address)
+    before = (repository / "models.config").read_text()
+    command = [sys.executable, "-m", "modelport", "promote", "m", "3", "--server", server.grpc_address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=repository.parent) as process:
+        assert "waiting for version 3" in process.stderr.readline()
+        deadline = time.monotonic() + 30
+        while (repository / "models.config").read_text() == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(30) == 143
+    assert (repository / "models.config").read_text() == before
+    client.wait_until_available("m", 2, timeout=30)
+
+
+def test_who_changes_nothing_is_told(repository):
+    lines = []
+    promote("m", 1, repository=repository)
+    promote("m", 1, repository=repository, say=lines.append)
+    assert ["Nothing was changed" in line for line in lines] == [True]

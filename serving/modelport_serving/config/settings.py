@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelport import layout
-from modelport.errors import InvalidArgument, NotFound
+from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 from modelport.repository import Repository
 from modelport.serverconfig import (
     BatchingParameters,
@@ -99,6 +99,12 @@ def repository_models(root: str) -> ServerConfig:
     repository = Repository(root)
     if not repository.root.is_dir():
         raise NotFound(f"Expected a model repository: a folder that holds a folder for each model. Received: {root!r}")
+    if not repository.models() and layout.list_versions(repository.root):
+        raise FailedPrecondition(
+            f"Expected a model repository: a folder that holds a folder for each model. Received: {root!r}, which "
+            f"holds versions, so it is one model. Serve {str(repository.root.parent)!r}, or --model_name="
+            f"{repository.root.name} --model_base_path={repository.root}."
+        )
     path = repository.root / layout.MODELS_CONFIG
     said = {}
     if path.exists():
