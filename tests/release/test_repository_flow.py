@@ -224,12 +224,9 @@ def test_a_damaged_version_is_found_before_the_live_one_goes(tmp_path):
     assert not (found.root / "models.config").exists()
 
 
-def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, server, client):
-    broken = repository / "m" / "3"
-    broken.mkdir()
-    (broken / "saved_model.pb").touch()
-    (broken / "saved_model.pb").unlink()  # a folder that never becomes a version: there is nothing to load
+def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, server, client, add_version):
     promote("m", 2, repository=repository, server=server.grpc_address)
+    add_version(repository / "m", 3, "endless_init")  # is never available
     before = (repository / "models.config").read_text()
     command = [sys.executable, "-m", "modelport", "promote", "m", "3", "--server", server.grpc_address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=repository.parent) as process:
