@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import platform
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import modelport
@@ -30,9 +28,9 @@ from modelport_export import gate as gates
 from modelport_export import report, sources, usage, versions, workspaces
 from modelport_export.gate import Gate
 from modelport_export.images import ImageInput
-from modelport_export.proof.rows import Rows
 from modelport_export.signatures import Array
 from modelport_export.sources import Source
+from modelport_export.verdicts import output_names, samples_digest, verdict_of
 from modelport_export.versions import Options, Version
 
 
@@ -95,7 +93,7 @@ def publish(
         newest = repository.newest_manifest(name)
         if newest is not None and newest.content_digest == version.content_digest:
             path = repository.version_path(name, newest.version)
-            if version.sampled == "real" and newest.proof.get("samples_digest") != _samples_digest(version):
+            if version.sampled == "real" and newest.proof.get("samples_digest") != samples_digest(version):
                 _prove_again(path, newest, version, gate, steps)
             return Published(name, newest.version, path, new=False)
         with repository.stage(name) as staging:
@@ -192,9 +190,9 @@ def _fill(
     proof = {
         "notes": notes,
         "metrics": gates.compare_metrics(
-            metrics, newest.metrics if newest is not None else {}, _output_names(version), directions
+            metrics, newest.metrics if newest is not None else {}, output_names(version), directions
         ),
-        **_verdict(version, unproven),
+        **verdict_of(version, unproven),
         "seconds": steps.seconds,
         **figures,
     }
@@ -234,35 +232,6 @@ def _note(repository: Repository, published: Published, manifest: Manifest) -> N
     history.append(published.path.parent, entry)
 
 
-def _verdict(version: Version, unproven: str | None) -> dict[str, Any]:
-    """What the first line says: proven on which samples, or why not."""
-    if not version.feeds or version.unasked is not None:
-        return {"verdict": f"unproven: {unproven}", "samples": "no", "samples_digest": ""}
-    name, feeds = next(iter(version.feeds.items()))
-    rows = Rows.of(version.signatures[name].inputs)
-    count = rows.count(feeds) * rows.unit
-    others = sorted(set(version.signatures) - set(version.feeds))
-    return {
-        "verdict": ("proven" if version.sampled == "real" else "proven on random samples")
-        + (f"; not asked: {', '.join(others)}" if others else ""),
-        "samples": f"{count} {version.sampled}",
-        "samples_digest": _samples_digest(version),
-    }
-
-
-def _samples_digest(version: Version) -> str:
-    found = hashlib.sha256()
-    for signature, feeds in sorted(version.feeds.items()):
-        for alias, array in sorted(feeds.items()):
-            data = repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
-            found.update(f"{signature} {alias} {array.dtype} {array.shape} ".encode() + data)
-    return found.hexdigest()
-
-
-def _output_names(version: Version) -> list[str]:
-    return sorted({alias for signature in version.signatures.values() for alias in signature.outputs})
-
-
 def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: _Steps) -> None:
     """Prove a published version with other samples; its manifest and report say so then.
 
@@ -273,7 +242,7 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | 
         figures = version.prove(path, manifest.model)
     notes = [note for note in manifest.proof.get("notes", ()) if note != versions.RANDOM_NOTE]
     told = f"Proven again, on {datetime.now(UTC).isoformat(timespec='seconds')}, with other samples than before."
-    proof = {**manifest.proof, "notes": [*notes, told], **_verdict(version, None), **figures}
+    proof = {**manifest.proof, "notes": [*notes, told], **verdict_of(version, None), **figures}
     independence = figures["row_independence"]
     # The report follows from the manifest: it is no file of the content, and is written after it.
     files = {name: digest for name, digest in manifest.files.items() if name != report.RELATIVE_PATH.as_posix()}

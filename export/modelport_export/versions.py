@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import keras
-
 from modelport import manifest as manifests
-from modelport.errors import FailedPrecondition, InvalidArgument, PermissionDenied, from_os_error
+from modelport.errors import FailedPrecondition, InvalidArgument, from_os_error
 from modelport.regular_files import copy_regular, files_below
-from modelport_export import effects, graph_digest, savedmodel, sources, warmup
-from modelport_export.keras_layers import layers_of
+from modelport_export import effects, graph_digest, savedmodel, warmup
+from modelport_export.checks import check_model, check_outputs, refuse_links_out
 from modelport_export.proof import drawing, knowledge, parity, samples
 from modelport_export.proof.prove import Subject, prove
 from modelport_export.proof.saved_model_reference import SavedModelReference
@@ -108,7 +106,7 @@ class FromKeras:
         self.signatures = {name: endpoint.signature for name, endpoint in endpoints.items()}
         self.notes = list(self._servable.notes)
         self._infinite = frozenset(options.infinite)
-        _check_outputs(self._infinite, self.signatures)
+        check_outputs(self._infinite, self.signatures)
         inputs = self.signatures[SERVING_DEFAULT].inputs
         if source.samples is None:
             default = lambda given: self._servable.expected(given)[SERVING_DEFAULT]  # noqa: E731  # short, and used once
@@ -153,7 +151,7 @@ class FromSavedModel:
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source: Path = source.model
-        _refuse_links_out(self._source, files_below(self._source))  # before anything is read
+        refuse_links_out(self._source, files_below(self._source))  # before anything is read
         for given, name in ((source.image, "image"), (source.labels, "labels")):
             if given is not None:
                 raise InvalidArgument(
@@ -161,7 +159,7 @@ class FromSavedModel:
                 )
         self.signatures, sparse = savedmodel.read_signatures(self._source)
         self._infinite = frozenset(options.infinite)
-        _check_outputs(self._infinite, self.signatures)
+        check_outputs(self._infinite, self.signatures)
         self.notes = [
             "Published as it was found, and compared with what TensorFlow's own session answers: without a Keras model."
         ]
@@ -249,53 +247,3 @@ def _copy(source: str, target: str) -> str:
         return copy_regular(source, target)
     except OSError as error:
         raise from_os_error(error, f"copy {source!r} to", target) from error
-
-
-def _refuse_links_out(folder: Path, files: Sequence[Path]) -> None:
-    """Refuse links to files elsewhere: what they lead to would be published, whoever may read it.
-
-    Raises:
-        FailedPrecondition: naming the link.
-    """
-    inside = folder.resolve()
-    for file in files:
-        if not file.resolve().is_relative_to(inside):
-            raise FailedPrecondition(
-                f"Expected a SavedModel folder without links that lead out of it. Received: {str(file)!r}, which is a "
-                f"link to {str(file.readlink())!r}. If it is meant to be published, copy the folder with its files: "
-                "cp -rL FOLDER COPY."
-            )
-
-
-def _check_outputs(infinite: Collection[str], signatures: Mapping[str, Signature]) -> None:
-    known = sorted({alias for signature in signatures.values() for alias in signature.outputs})
-    for alias in infinite:
-        if alias not in known:
-            raise InvalidArgument(f"Expected --allow-non-finite to name an output, one of {known}. Received: {alias!r}")
-
-
-def check_model(model: Any, allow_lambda: bool) -> None:
-    """Refuse what cannot be exported before any work is done.
-
-    Raises:
-        InvalidArgument: no Keras model.
-        FailedPrecondition: never built, or Keras runs on another backend than TensorFlow.
-        PermissionDenied: a Lambda layer that was not allowed.
-    """
-    if not isinstance(model, keras.Model):
-        raise InvalidArgument(
-            f"Expected a keras.Model, or the path of one. Received: {type(model).__module__}.{type(model).__qualname__}"
-        )
-    if keras.config.backend() != "tensorflow":
-        raise FailedPrecondition(
-            f"Expected Keras on its TensorFlow backend, because TensorFlow Serving runs TensorFlow graphs. Received: "
-            f"{keras.config.backend()!r}. Set KERAS_BACKEND=tensorflow and load the model again."
-        )
-    if not model.built:
-        raise FailedPrecondition(
-            f"Expected a built model. Received: {type(model).__name__} {model.name!r}, which has no weights yet. Train "
-            "it, load its weights, or call it once on a batch."
-        )
-    for layer in layers_of(model):
-        if isinstance(layer, keras.layers.Lambda) and not allow_lambda:
-            raise PermissionDenied(sources.lambda_text(f"the layer {layer.name!r}"))

@@ -7,7 +7,6 @@ said of this model is put back, and nothing else. Every change is a line in the 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,13 @@ from pathlib import Path
 
 from modelport import history
 from modelport import manifest as manifests
-from modelport.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, ModelportError, NotFound
+from modelport.errors import DeadlineExceeded, FailedPrecondition, ModelportError, NotFound
 from modelport.live import live_version
 from modelport.repository import Repository
-from modelport.serverconfig import All, Latest, ModelConfig, ServerConfig, Specific, VersionPolicy
+from modelport.serverconfig import All, ModelConfig, ServerConfig, Specific
 from modelport_client import Client
 from modelport_release.configuration import Configuration
+from modelport_release.steps import keep_live, refuse_unseen_move, steps_to
 
 _POLL_S = 0.2  # between two looks whether what is not wanted any more has gone
 
@@ -83,16 +83,16 @@ def promote(
         before = where.model(model)
         newest = _newest(model, version, repository)
         if server is None:
-            _refuse_unseen_move(before, version, label)
-            aim = _kept(_steps(before, version, label, unlabel, newest), before, newest, keep_unlabelled, say)[-1]
+            refuse_unseen_move(before, version, label)
+            aim = keep_live(steps_to(before, version, label, unlabel, newest), before, newest, keep_unlabelled, say)[-1]
             where.change(aim)
         else:
             with Client(server, timeout=timeout) as client:
                 _refuse_another_place(client, where, before)
                 states = client.status(model)
                 newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
-                steps = _steps(before, version, label, unlabel, newest)
-                steps = _kept(steps, before, newest, keep_unlabelled, say)
+                steps = steps_to(before, version, label, unlabel, newest)
+                steps = keep_live(steps, before, newest, keep_unlabelled, say)
                 say(f"{model}: waiting for {f'version {version}' if version else 'the newest version'} at {server} …")
                 _on_a_server(client, where, before, steps, version or newest, deadline)
                 aim = steps[-1]
@@ -136,30 +136,6 @@ def _on_a_server(
     _wait_for_the_others_to_go(client, steps[-1], version, deadline)
 
 
-def _kept(
-    steps: list[ModelConfig],
-    before: ModelConfig,
-    newest: int | None,
-    keep: bool,
-    say: Callable[[str], None],
-) -> list[ModelConfig]:
-    """The steps, with the version that answers requests without a label kept where that is wanted, else it is said."""
-    aim, live = steps[-1], live_version(before, newest)
-    after = live_version(aim, newest)
-    if aim.labels == before.labels or after == live or live is None or not isinstance(aim.policy, Specific):
-        return steps
-    if keep:
-        policy = Specific(tuple(sorted({*(n for n in aim.policy.versions if n < live), live, *aim.labels.values()})))
-        if max(policy.versions) == live:
-            return [*steps[:-1], dataclasses.replace(aim, policy=policy)]
-    say(
-        f"Requests of {aim.name!r} that name neither version nor label go to version {after} after this, and went to "
-        f"{live} before."
-        + (" --keep-unlabelled goes on serving that one." if after is not None and after < live else "")
-    )
-    return steps
-
-
 def _refuse_another_place(client: Client, where: Configuration, model: ModelConfig) -> None:
     """Refuse a file of other base paths than the server has: it would be left with one that leads nowhere."""
     there = client.base_path(model.name)
@@ -184,57 +160,6 @@ def _served(client: Client, where: Configuration, name: str) -> ServerConfig:
                 continue
         kept.append(model)
     return ServerConfig(tuple(kept))
-
-
-def _steps(
-    before: ModelConfig, version: int | None, label: str | None, unlabel: str | None, newest: int | None
-) -> list[ModelConfig]:
-    """The configurations of the model to go through, the last one being the aim."""
-    if unlabel is not None:
-        return [_without(before, unlabel)]
-    if label is None:
-        alone: VersionPolicy = Latest() if version is None else Specific((version,))
-        lost = sorted(name for name, number in before.labels.items() if number != version)
-        if lost:
-            raise InvalidArgument(
-                f"Expected no label on other versions, because version {version or 'latest'} alone is to be served. "
-                f"Received: {', '.join(f'{name} on {before.labels[name]}' for name in lost)}. Move them with --label, "
-                "or take them away with --unlabel."
-            )
-        return [dataclasses.replace(before, policy=alone)]
-    if version is None:
-        raise InvalidArgument(f"Expected the number of a version for the label {label!r}.")
-    labels = {**before.labels, label: version}
-    if isinstance(before.policy, All):
-        return [dataclasses.replace(before, labels=labels)]
-    # What is served without a label stays: the versions that the policy names, or the newest.
-    served = before.policy.versions if isinstance(before.policy, Specific) else (newest,)
-    kept = {number for number in served if number is not None} - set(before.labels.values())
-    beside = Specific(tuple(sorted({*kept, *before.labels.values(), version})))
-    after = Specific(tuple(sorted({*kept, *labels.values()})))
-    return [dataclasses.replace(before, policy=beside), dataclasses.replace(before, policy=after, labels=labels)]
-
-
-def _without(before: ModelConfig, label: str) -> ModelConfig:
-    """The model without a label; the version that bore it stays only where another label or nothing else is there."""
-    if label not in before.labels:
-        known = ", ".join(sorted(before.labels)) or "none"
-        raise NotFound(f"Expected a label of {before.name!r} ({known}). Received: {label!r}")
-    labels = {name: number for name, number in before.labels.items() if name != label}
-    if not isinstance(before.policy, Specific):
-        return dataclasses.replace(before, labels=labels)
-    left = [n for n in before.policy.versions if n != before.labels[label] or n in labels.values()]
-    return dataclasses.replace(before, policy=Specific(tuple(left) or before.policy.versions), labels=labels)
-
-
-def _refuse_unseen_move(before: ModelConfig, version: int | None, label: str | None) -> None:
-    """In a file alone, a label can move to a version that is served already only: nobody waits for the others."""
-    served = before.policy.versions if isinstance(before.policy, Specific) else ()
-    if label in before.labels and version not in served and not isinstance(before.policy, All):
-        raise InvalidArgument(
-            f"Expected a server that can be asked whether version {version} is available before {label!r} moves to it: "
-            "TensorFlow Serving would refuse the file. Do not give --file-only."
-        )
 
 
 def _newest(model: str, version: int | None, repository: Path | str | None) -> int | None:

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from modelport_export import calling, savedmodel
+from modelport_export.checks import check_model
 from modelport_export.servable import Generic
-from modelport_export.versions import check_model
 
 layers = keras.layers
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from modelport.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from modelport_export import ImageInput, publish, sources
-from modelport_export.versions import check_model
+from modelport_export.checks import check_model
 
 layers = keras.layers
 

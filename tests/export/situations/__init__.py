@@ -1,0 +1,1 @@
+"""Situations that users reported; the table of them stands in docs/exporting.md."""
