@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from modelport_export import warmup
+from modelport_export.signatures import Signature, Spec
 from tests.monitoring.files import CONFIG, RULES, panel_queries
 
 TIMEOUT_S = 30
@@ -105,7 +106,8 @@ def test_alerts_fire(watching, watched, base, add_version):
     until(lambda: "LoadFailed" in watching.firing(), "LoadFailed fires")
 
     folder = add_version(base, "aside", "affine-3")
-    warmup.write(folder, "m", {"nothing": {"x": np.zeros(1, np.float32)}})
+    signatures = {"nothing": Signature({"x": Spec("float32", (-1,))}, {})}
+    warmup.write(folder, "m", {"nothing": {"x": np.zeros(1, np.float32)}}, signatures)
     folder.rename(base / "3")
     until(lambda: "WarmUpFailed" in watching.firing(), "WarmUpFailed fires")
     assert watching.firing() == {"LoadFailed", "WarmUpFailed"}  # version 1 goes on answering
