@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -109,8 +109,7 @@ class FromKeras:
         check_outputs(self._infinite, self.signatures)
         inputs = self.signatures[SERVING_DEFAULT].inputs
         if source.samples is None:
-            default = lambda given: self._servable.expected(given)[SERVING_DEFAULT]  # noqa: E731  # short, and used once
-            self._samples = drawing.draw(inputs, knowledge.of(model), default, self._infinite)
+            self._samples = drawing.draw(inputs, knowledge.of(model), self._answers, self._infinite)
             self.sampled = "random"
             self.notes.append(RANDOM_NOTE)
         else:
@@ -118,6 +117,9 @@ class FromKeras:
             self.sampled = "real"
         self.feeds = self._servable.feeds(self._samples)
         self.content_digest = graph_digest.digest(endpoints, self._servable.holders)
+
+    def _answers(self, given: Mapping[str, Array]) -> Mapping[str, Array]:
+        return self._servable.expected(given)[SERVING_DEFAULT]
 
     def write(self, folder: Path, name: str) -> None:
         """See `Version`."""

@@ -61,8 +61,19 @@ def rollback(
             f"{len(entries)} entries and no such version that is still there ({', '.join(map(str, versions))}). Say "
             f"which: modelport promote {model} VERSION."
         )
-    given = {"config": config, "label": label, "server": server, "repository": repository, "why": why}
-    return version, promote(model, version, **given, action="rollback", keep_unlabelled=True, say=say, timeout=timeout)  # type: ignore[arg-type]
+    return version, promote(
+        model,
+        version,
+        config=config,
+        label=label,
+        server=server,
+        repository=repository,
+        why=why,
+        action="rollback",
+        keep_unlabelled=True,
+        say=say,
+        timeout=timeout,
+    )
 
 
 def _before(entries: Sequence[Entry], label: str | None, current: int | None) -> Iterator[int]:

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -124,7 +125,7 @@ def test_request_ids_come_back_and_are_logged(served, channel, fails):
     assert re.fullmatch("[0-9a-f]{32}", request_id(channel, [""], fails=fails))
 
     def logged():
-        with open(served.options.access_log) as file:  # noqa: PTH123
+        with Path(served.options.access_log).open() as file:
             lines = [json.loads(line) for line in file]
         return [line for line in lines if line["id"] == "abc 1" and (line["code"] != "OK") is fails]
 
