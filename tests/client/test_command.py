@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # processes of the command
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
@@ -85,7 +87,6 @@ def test_the_table_of_subcommands():
     assert run("--version").stdout.startswith("modelport 0.")
 
 
-@pytest.mark.slow
 def test_a_steady_load(address):
     done = run(
         "loadtest", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json"

@@ -9,6 +9,8 @@ from modelport.errors import InvalidArgument, NotFound
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 
+pytestmark = pytest.mark.slow  # swaps of versions on a server
+
 X = [1.0, 2.0]
 SWAPS = {  # what one version has, what the next has, what the next answers to X
     "integers to floats": ({"a": "int32"}, {"a": "float32"}, {"a": [1.75, 2.75]}),

@@ -10,6 +10,8 @@ import pytest
 
 from modelport_client import Client
 
+pytestmark = pytest.mark.slow  # processes of the server
+
 
 def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
     return subprocess.run(
@@ -109,7 +111,6 @@ def test_a_missing_folder_is_told_once(serve, tmp_path):
     assert process.end() == 0
 
 
-@pytest.mark.slow
 def test_a_unix_socket(serve, base, tmp_path):
     """One that another server uses is refused like a port; one that a killed server left is taken over."""
     path = tmp_path / "grpc.sock"

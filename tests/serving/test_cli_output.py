@@ -12,6 +12,8 @@ from tests.support.http_connection import HttpConnection, ask
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # processes of the server
+
 
 @pytest.fixture
 def base(tmp_path, add_version):
@@ -56,7 +58,6 @@ def test_an_output_that_takes_nothing_stops_no_server(serve, base, before):
     assert "Traceback" not in process.output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_pipe_that_nobody_reads_stops_no_server(serve, base, stream):
     """It is full before the first line; a write into it would wait for ever."""
@@ -109,7 +110,6 @@ def test_a_terminal_without_unicode_shows_the_ready_table(serve, base, environme
     assert process.end() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("environment", ASCII.values(), ids=ASCII)
 def test_a_terminal_without_unicode_shows_every_help(environment):
     code = (

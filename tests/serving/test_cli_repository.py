@@ -7,6 +7,8 @@ import pytest
 from tests.support.http_connection import ask
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # processes of the server
+
 PORTS = ("--port=auto", "--rest_api_port=auto")
 
 
@@ -48,7 +50,6 @@ def test_a_relative_path_is_that_of_where_it_is_typed(serve, root, word):
     assert process.end() == 0
 
 
-@pytest.mark.slow
 def test_models_come_and_go(serve, root, add_version):
     """One that is published later is taken up, with each of its versions; one that is removed is not answered for."""
     process = serve(str(root), *PORTS, "--max_num_load_retries=0")

@@ -17,6 +17,8 @@ from tests.support import models
 from tests.support.http_connection import HttpConnection, ask, request
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # processes of the server
+
 
 @pytest.fixture
 def slow(tmp_path, add_version):
@@ -53,7 +55,6 @@ class Spinning:
         return self.outcomes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)])
 def test_a_signal_drains(serve, slow, numbers):
     """The requests under way are answered, new ones are refused, the exit code is 0; SIGTERM twice is SIGTERM."""
@@ -129,7 +130,6 @@ def add_hanging(hanging, add_version, base: Path, number: int) -> None:
     version.rename(base / str(number))
 
 
-@pytest.mark.slow
 def test_a_start_that_hangs_ends_within_its_grace(serve, tmp_path, add_version, hanging):
     """Nothing but SIGKILL ended it."""
     add_hanging(hanging, add_version, tmp_path / "m", 1)
@@ -138,7 +138,6 @@ def test_a_start_that_hangs_ends_within_its_grace(serve, tmp_path, add_version, 
     assert process.end(timeout=15) == 0
 
 
-@pytest.mark.slow
 def test_a_version_that_hangs_ends_with_the_server_within_its_grace(serve, tmp_path, add_version, hanging):
     add_version(tmp_path / "m", 1, "affine-2")
     process = serve(*flags(tmp_path / "m", "--grace_seconds=1"))

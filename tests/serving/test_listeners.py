@@ -23,6 +23,8 @@ from tests.support.http_connection import HttpConnection, ask, request
 from tests.support.serve_process import ServeProcess
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # waits for time-outs
+
 BODY = b'{"instances": [1.0]}'
 PREDICT = "/v1/models/affine:predict"
 RPC = "/tensorflow.serving.PredictionService/Predict"
@@ -121,7 +123,6 @@ def base(tmp_path, add_version):
     return add_version(tmp_path / "affine", 1, "affine-2").parent
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(3))
 def test_a_stop_under_load_resets_and_cancels_nobody(serve, base, trial):
     """In half of the trials some requests that had been sent got a reset, and a gRPC call CANCELLED."""
@@ -139,7 +140,6 @@ def test_an_idle_connection_is_closed_at_a_stop_and_not_reset(serve, base):
     assert process.end() == 0
 
 
-@pytest.mark.slow
 def test_an_answer_that_is_being_read_is_read_to_its_end(serve, base):
     """An answer counted as given when it was written, which a client that reads it slowly did not see."""
     values = 500_000
@@ -201,7 +201,6 @@ def test_silent_rest_connections_shut_out_nobody(serve, base):
     assert ask(rest, "GET", "/v1/health/ready").status == 200
 
 
-@pytest.mark.slow
 def test_silent_grpc_connections_do_not_end_the_rest_port(serve, base):
     """Where they take the last descriptor the REST port waits for one; it had closed for good."""
     flags = ("--model_name=affine", f"--model_base_path={base}", "--port=auto", "--rest_api_port=auto")
@@ -230,7 +229,6 @@ def test_a_limit_that_is_given_is_kept(serve, base):
         connection.close()
 
 
-@pytest.mark.slow
 def test_eight_clients_that_never_read_and_a_pipeline_hold_up_nobody(serve, base):
     """Others waited 20 s, and for gRPC longer than that."""
     flags = ("--port=auto", "--rest_api_port=auto", "--rest_api_send_timeout_in_ms=1000")

@@ -12,6 +12,8 @@ from modelport_serving import AUTO, Options, Server
 from tests.support.http_connection import HttpConnection, ask, request
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # starts and stops of servers
+
 
 @pytest.fixture
 def one_at_a_time(tmp_path, add_version):

@@ -17,6 +17,8 @@ from tests.support import graphs
 from tests.support.held import M, is_running, let_go, waiting
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # waits for batches
+
 
 @contextmanager
 def serving(base, batching="", **options):
@@ -216,7 +218,6 @@ def test_a_model_that_keeps_state_and_one_that_mixes_rows_are_run_for_each_reque
                 assert sorted(pool.map(ask_together, range(16))) == list(expected)
 
 
-@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_run_without_end(publish):
     with (
         serving(publish(None), grace_seconds=0.2) as server,

@@ -25,6 +25,8 @@ from tests.support.held import is_running
 from tests.support.traps import TRAPS
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # swaps of versions on a server
+
 WAIT_S = 30
 
 
@@ -62,7 +64,6 @@ def test_a_new_version_takes_over_and_a_deleted_one_rolls_back(tmp_path, add_ver
         assert answer(client) == (1, 2.0)
 
 
-@pytest.mark.slow
 def test_swaps_under_load_lose_no_request(tmp_path, add_version):
     base = add_version(tmp_path / "m", 1, "affine-3").parent
     stop = threading.Event()
@@ -220,7 +221,6 @@ def test_a_server_starts_and_stops_many_times(tmp_path, add_version):
     eventually(lambda: threading.active_count() <= before + 2)
 
 
-@pytest.mark.slow
 def test_many_models_go_while_others_are_asked(tmp_path, add_version):
     """Unloading 150 of 200 raised the others' p99 from 11 to 151 ms, and a stop with 200 took 28 s."""
     base = add_version(tmp_path / "m", 1, "affine-2").parent

@@ -15,6 +15,8 @@ from modelport_serving.grpc_server.port import open_port
 from tests.support.certificates import self_signed
 from tests.support.grpc_calls import PREDICT, numbers, predict
 
+pytestmark = pytest.mark.slow  # waits for deadlines
+
 
 def opened(implementation, arguments="", say=lambda line: None):
     async def make():

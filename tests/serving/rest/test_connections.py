@@ -14,6 +14,8 @@ from tests.support.http_connection import HttpConnection, ask, request
 from tests.support.http_port import PATIENT, HttpPort
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow  # waits for time-outs
+
 SIZE = 32 * 2**20  # bytes of a large answer: more than the kernel keeps for a client
 
 
@@ -88,7 +90,6 @@ def test_a_drip_does_not_hold_a_connection_for_ever(where):
             dripping.join()
 
 
-@pytest.mark.slow
 def test_a_body_that_comes_slowly_is_read_to_its_end():
     """A kilobyte at a time is progress, however long the whole takes."""
     paused = threading.Event()
@@ -121,7 +122,6 @@ def test_a_client_that_never_reads_is_given_up(after, count):
         eventually(lambda: open_count(port) == 0, what="its end")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", ["keep-alive", "close", "half-closed"])
 def test_an_answer_is_read_to_its_end_however_slowly(after):
     """The moment that is left to a client behind its last answer cut off what took longer to read."""

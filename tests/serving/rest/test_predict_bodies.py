@@ -11,6 +11,8 @@ from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 from tests.support.http_connection import HttpConnection, ask
 
+pytestmark = pytest.mark.slow  # large bodies
+
 GOOD = b'{"instances": [1.0, 2.0]}'
 PREDICT = "/v1/models/m:predict"
 
