@@ -1,6 +1,7 @@
 """The `modelport` command: a table of subcommands, each loaded only when it is asked for.
 
-Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong, 130 interrupted.
+Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong, 3 the gate refuses the
+version, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from modelport import __version__
-from modelport.errors import ModelportError
+from modelport.errors import ModelportError, Refused
 
 
 class Subcommand(NamedTuple):
@@ -102,7 +103,7 @@ def _run(subcommand: Subcommand, name: str, argv: Sequence[str]) -> int:
         return int(function(list(argv)))
     except ModelportError as error:
         print(f"modelport {name}: {error.message}", file=sys.stderr)
-        return 1
+        return 3 if isinstance(error, Refused) else 1
     except ModuleNotFoundError as error:
         if not subcommand.extra or (error.name or "").startswith("modelport"):
             raise

@@ -10,6 +10,7 @@
     ├── PermissionDenied          PERMISSION_DENIED    403
     ├── ResourceExhausted         RESOURCE_EXHAUSTED   429
     ├── FailedPrecondition        FAILED_PRECONDITION  400
+    │   └── Refused               by the gate: nothing is broken, and nothing was published
     ├── Aborted                   ABORTED              409
     ├── OutOfRange                OUT_OF_RANGE         400
     ├── Unimplemented             UNIMPLEMENTED        501
@@ -25,9 +26,10 @@ HTTP column is the map of the REST shell (`modelport_serving.rest.routes`) and i
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Code(IntEnum):
@@ -114,6 +116,14 @@ class FailedPrecondition(ModelportError):
     """The input is fine but the system is not in the state that it needs."""
 
     code = Code.FAILED_PRECONDITION
+
+
+class Refused(FailedPrecondition):
+    """The gate refuses a version; `checks` has what was found, in the manifest's form."""
+
+    def __init__(self, message: str, checks: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.checks = checks
 
 
 class Aborted(ModelportError):

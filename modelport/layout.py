@@ -11,6 +11,7 @@
         │       ├── manifest.json                 `modelport.manifest`
         │       ├── report.md                     the proof, for a person
         │       ├── request.json                  a request of one row over REST
+    │       ├── evaluation.npz                held-out rows (`modelport.evaluation_rows`), unless they are kept out
         │       └── tf_serving_warmup_requests    replayed before the version answers
         ├── 2/
         ├── history.jsonl            what was done with its versions (`modelport.history`)
@@ -37,6 +38,7 @@ EXTRA = Path("assets.extra")
 MANIFEST = EXTRA / "manifest.json"
 REPORT = EXTRA / "report.md"
 REQUEST = EXTRA / "request.json"
+EVALUATION = EXTRA / "evaluation.npz"
 WARMUP_REQUESTS = EXTRA / "tf_serving_warmup_requests"
 # Relative to the repository.
 MODELS_CONFIG = Path("models.config")

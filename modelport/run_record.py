@@ -3,7 +3,8 @@
     run/
     ├── run.json        recipe, labels, image, metrics, dataset, settings; "finished" when all of it is there
     ├── model.keras     the model as of its best epoch
-    └── samples.npz     raw held-out inputs by name, and `label` or `target_*`, which are no inputs
+    ├── samples.npz     raw held-out inputs by name, and `label` or `target_*`, which are no inputs
+    └── evaluation.npz  more of the same, see `modelport.evaluation_rows`; may be left out
 
 Training writes more into it, for people and for itself. Every field of `run.json` may be left out, so that a folder of
 one's own making can be published too.
@@ -42,6 +43,7 @@ SCHEMA = 1
 RECORD = "run.json"
 MODEL = "model.keras"
 SAMPLES = "samples.npz"
+EVALUATION = "evaluation.npz"
 MOST_RECORD_BYTES = 16 * 2**20  # 10,000 epochs and 100,000 labels at 100 bytes each
 MOST_SAMPLES_BYTES = 4 * 2**30  # of all arrays, unpacked, because all are held in memory: far more than proves a model
 

@@ -27,10 +27,10 @@ ALLOWED = {
 # The floors of the contract, lowest first: a module imports those below it only, type checking included.
 CONTRACT_FLOORS = [
     {"errors", "quiet", "readable"},
-    {"layout", "regular_files"},
+    {"layout", "regular_files", "signature_changes"},
     {"atomic", "digests", "json_files"},
     {"history", "manifest", "run_record", "wire"},
-    {"dtypes", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
+    {"dtypes", "evaluation_rows", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
     {"repository", "tensors"},
     {"live"},
     {"__main__"},

@@ -7,7 +7,6 @@ import dataclasses
 import importlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,49 +18,61 @@ from modelport import manifest as manifests
 from modelport import run_record
 from modelport.errors import InvalidArgument
 from modelport.layout import check_name
+from modelport.manifest import Manifest
 from modelport.quiet import native_notes_held_back
 from modelport.readable import closed_to_others
-from modelport.regular_files import read_text
-from modelport_export.gate import Gate
-from modelport_export.images import ImageInput
+from modelport_export import command_line
 
 if TYPE_CHECKING:
     from modelport_export.sources import Source
 
-_MOST_LABEL_BYTES = 16 * 2**20  # of a file of labels: 100,000 classes at 160 bytes each
+REFUSED = 3  # exit code of `modelport` where the gate refuses a version
 
 
 def export_main(argv: Sequence[str]) -> int:
     """`modelport export SOURCE --to DIR`."""
-    parser = _parser("export", "Turn a Keras model into a proven SavedModel folder. Nothing is overwritten.")
+    parser = command_line.parser(
+        "export", "Turn a Keras model into a proven SavedModel folder. Nothing is overwritten."
+    )
     parser.add_argument("--to", required=True, type=Path, metavar="DIR", help="the folder to make")
     options = parser.parse_args(argv)
     publishing = _import_publishing()
+    gate = command_line.gate(options, options.to.name)
     with _progress(options.json) as progress:
         source = _load(options, progress)
-        folder = publishing.export(source, options.to, gate=_gate(options), progress=progress, **_allowed(options))
+        folder = publishing.export(source, options.to, gate=gate, progress=progress, **command_line.allowed(options))
     _show(folder, {"path": str(folder)}, f"Exported to {folder}, {_verdict(folder)}", options.json)
     return 0
 
 
 def publish_main(argv: Sequence[str]) -> int:
     """`modelport publish SOURCE --name NAME`."""
-    parser = _parser("publish", "Turn a Keras model into a proven version in the model repository.")
+    parser = command_line.parser("publish", "Turn a Keras model into a proven version in the model repository.")
     parser.add_argument("--name", required=True, help="the model's name in the repository")
     parser.add_argument("--repository", type=Path, default=Path("models"), metavar="DIR", help="default: models")
+    parser.add_argument(
+        "--breaking", metavar="WHY", help="the signatures change on purpose: clients of the live version will fail"
+    )
+    parser.add_argument("--force", metavar="WHY", help="publish whatever the gate says; the reason is kept with it")
+    parser.add_argument("--dry-run", action="store_true", help="give the verdict and publish nothing")
     options = parser.parse_args(argv)
+    for flag in ("breaking", "force"):
+        if getattr(options, flag) is not None and not getattr(options, flag).strip():
+            parser.error(f"--{flag} wants a reason in words")
     check_name(options.name)  # before a model is loaded for nothing
+    gate = command_line.gate(options, options.name)
     publishing = _import_publishing()
+    told = {"name": options.name, "repository": options.repository, "gate": gate, "breaking": options.breaking}
     with _progress(options.json) as progress:
         source = _load(options, progress)
-        published = publishing.publish(
-            source,
-            name=options.name,
-            repository=options.repository,
-            gate=_gate(options),
-            progress=progress,
-            **_allowed(options),
-        )
+        if options.dry_run:
+            judged = publishing.examine(source, progress=progress, **told, **command_line.allowed(options))
+        else:
+            published = publishing.publish(
+                source, progress=progress, force=options.force, **told, **command_line.allowed(options)
+            )
+    if options.dry_run:
+        return _show_verdict(judged, options.json)
     if (closed := closed_to_others(options.repository, published.path.parent)) is not None:
         print(
             f"Note: {str(closed)!r} is closed to other users, such as that of a server in a container: chmod o+rx",
@@ -73,71 +84,6 @@ def publish_main(argv: Sequence[str]) -> int:
     fields = {"model": published.model, "version": published.version, "path": str(published.path), "new": published.new}
     _show(published.path, fields, title, options.json, new=published.new)
     return 0
-
-
-def _parser(name: str, text: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
-    parser.add_argument("source", metavar="SOURCE", help="a .keras file, a run folder, or a SavedModel folder")
-    parser.add_argument(
-        "--import",
-        action="append",
-        default=[],
-        dest="imports",
-        metavar="MODULE",
-        help=("import a module that registers custom classes; repeatable"),
-    )
-    parser.add_argument(
-        "--samples", type=Path, metavar="FILE", help="raw held-out inputs, .npz with an array per input"
-    )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, for an image classifier")
-    parser.add_argument(
-        "--image", metavar="HxW[xC]", help="the source is an image classifier, such as 28x28 or 224x224x3"
-    )
-    parser.add_argument("--scale", type=float, default=1 / 255, help="factor on pixel values 0..255 (1/255)")
-    parser.add_argument("--offset", type=float, default=0.0, help="added after scaling (0)")
-    parser.add_argument("--max-regression", type=float, metavar="X", help="refuse if a metric is worse by more than X")
-    parser.add_argument("--max-p99-ms", type=float, metavar="MS", help="refuse if a single call takes longer")
-    parser.add_argument("--max-resident-mib", type=float, metavar="MIB", help="refuse if a server needs more memory")
-    parser.add_argument("--allow-lambda", action="store_true", help="trust the Python code in Lambda layers")
-    parser.add_argument("--allow-h5", action="store_true", help="trust a .h5 file")
-    parser.add_argument(
-        "--metric-direction",
-        action="append",
-        default=[],
-        metavar="NAME=min|max",
-        help="which way a metric is better, for --max-regression; known of Keras' own; repeatable",
-    )
-    parser.add_argument(
-        "--custom",
-        action="append",
-        default=[],
-        metavar="NAME=module:Class",
-        help="a class of the file that is registered nowhere; repeatable",
-    )
-    parser.add_argument(
-        "--input-signature",
-        action="append",
-        default=[],
-        metavar="NAME=dtype[?,SIZE,…]",
-        help="an input's dtype and shape, ? for a size that varies, such as image=uint8[?,?,?,3]; repeatable",
-    )
-    parser.add_argument(
-        "--scores",
-        choices=("probabilities", "logits", "none"),
-        help="what an image model gives, where it cannot be told",
-    )
-    parser.add_argument(
-        "--allow-non-finite",
-        action="append",
-        default=[],
-        metavar="OUTPUT",
-        help="an output that may be NaN or infinite; repeatable",
-    )
-    parser.add_argument(
-        "--unproven", metavar="WHY", help="publish a SavedModel that cannot be asked; the reason is kept with it"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
 
 
 def _import_publishing() -> ModuleType:
@@ -157,85 +103,37 @@ def _load(options: argparse.Namespace, progress: Callable[[str], None]) -> Sourc
     source = sources.load(
         options.source,
         imports=options.imports,
-        custom=_pairs(options.custom, "--custom", "NAME=module:Class"),
+        custom=command_line.pairs(options.custom, "--custom", "NAME=module:Class"),
         allow_lambda=options.allow_lambda,
         allow_h5=options.allow_h5,
     )
     given: dict[str, Any] = {}
     if options.image is not None:
-        given["image"] = _image(options, source)
+        given["image"] = command_line.image(options, source)
     if options.labels is not None:
-        given["labels"] = _lines(options.labels)
+        given["labels"] = command_line.lines(options.labels)
     if options.samples is not None:
         given["samples"] = run_record.read_npz(options.samples)
+    if options.evaluation is not None:
+        given["evaluation"] = run_record.read_npz(options.evaluation)
     return dataclasses.replace(source, **given)
 
 
-def _image(options: argparse.Namespace, source: Source) -> ImageInput:
-    """The image of `--image`, in the shape that the model's only input has."""
-    try:
-        height, width, *channels = (int(size) for size in options.image.lower().split("x"))
-        [count] = channels or [1]
-    except ValueError as error:
-        raise InvalidArgument(
-            f"Expected --image as HxW or HxWxC, such as 28x28. Received: {options.image!r}"
-        ) from error
-    image = ImageInput(height, width, count, options.scale, options.offset)
-    try:
-        shape = getattr(source.model, "input_shape", None)
-    except ValueError:  # of a model of several shapes
-        shape = None
-    if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]) and shape[1:] != image.model_shape:
-        image = ImageInput(height, width, count, options.scale, options.offset, tuple(shape[1:]))
-    return image
+def _show_verdict(judged: Manifest, as_json: bool) -> int:
+    """The verdict of a dry run; the exit code is that of the publication."""
+    checks = judged.proof["checks"]
+    refused = any(check["outcome"] == "refused" for check in checks)
+    if as_json:
+        facts = {"signatures": judged.signatures, "metrics": judged.metrics, "proof": judged.proof}
+        print(json.dumps({"model": judged.model, "accepted": not refused, **facts}))
+    else:
+        from modelport_export.show import show_checks
 
-
-def _lines(path: Path) -> list[str]:
-    return read_text(path, _MOST_LABEL_BYTES, "read the labels").splitlines()
-
-
-def _gate(options: argparse.Namespace) -> Gate:
-    directions = _pairs(options.metric_direction, "--metric-direction", "NAME=min or NAME=max")
-    return Gate(options.max_regression, options.max_p99_ms, options.max_resident_mib, directions)
-
-
-def _allowed(options: argparse.Namespace) -> dict[str, Any]:
-    """What the user allows and tells, as arguments of `publish` and `export`."""
-    return {
-        "allow_lambda": options.allow_lambda,
-        "allow_non_finite": options.allow_non_finite,
-        "unproven": options.unproven,
-        "scores": options.scores,
-        "input_signature": _input_signature(options.input_signature),
-    }
-
-
-def _pairs(given: Sequence[str], flag: str, form: str) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for name, _, value in pairs:
-        if not name or not value:
-            raise InvalidArgument(f"Expected {flag} as {form}. Received: {name or value!r}")
-    return {name: value for name, _, value in pairs}
-
-
-def _input_signature(given: Sequence[str]) -> dict[str, Any] | None:
-    """`image=uint8[?,?,?,3]` as a mapping of tf.TensorSpec."""
-    if not given:
-        return None
-    import tensorflow as tf
-
-    form = "NAME=dtype[?,SIZE,…], such as image=uint8[?,?,?,3]"
-    specs = {}
-    for name, text in _pairs(given, "--input-signature", form).items():
-        found = re.fullmatch(r"(\w+)\[([\d?, ]*)\]", text)
-        if found is None:
-            raise InvalidArgument(f"Expected --input-signature as {form}. Received: {name}={text}")
-        try:
-            shape = [None if size.strip() == "?" else int(size) for size in found[2].split(",")]
-            specs[name] = tf.TensorSpec(shape, tf.as_dtype(found[1]), name=name)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(f"Expected --input-signature as {form}. Received: {name}={text} ({error})") from error
-    return specs
+        print(
+            f"{judged.model}: {'it would be refused' if refused else 'it would be published'}. Nothing was published."
+        )
+        show_checks(checks)
+    return REFUSED if refused else 0
 
 
 def _verdict(folder: Path) -> str:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import keras
-import tensorflow as tf
-
-import modelport
 from modelport import atomic, history, live
 from modelport import manifest as manifests
 from modelport.errors import FailedPrecondition, InvalidArgument
@@ -24,13 +16,16 @@ from modelport.layout import check_name
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport.staging import Published
-from modelport_export import gate as gates
-from modelport_export import report, sources, usage, versions, workspaces
-from modelport_export.gate import Gate
+from modelport_export import report, sources, versions, workspaces
+from modelport_export.gate import cost, verdict
+from modelport_export.gate.bounds import Gate
+from modelport_export.gate.live_version import LiveVersion
 from modelport_export.images import ImageInput
+from modelport_export.preparing import Wishes, prepare
 from modelport_export.signatures import Array
 from modelport_export.sources import Source
-from modelport_export.verdicts import output_names, samples_digest, verdict_of
+from modelport_export.steps import Steps
+from modelport_export.verdicts import samples_digest, verdict_of
 from modelport_export.versions import Options, Version
 
 
@@ -45,8 +40,11 @@ def publish(
     metrics: Mapping[str, float] | None = None,
     data: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    evaluation: Mapping[str, Array] | None = None,
     input_signature: Any = None,
     gate: Gate | None = None,
+    breaking: str | None = None,
+    force: str | None = None,
     allow_lambda: bool = False,
     allow_non_finite: Sequence[str] = (),
     unproven: str | None = None,
@@ -66,8 +64,12 @@ def publish(
         metrics: on held-out data, for the manifest and for the comparison with the newest version.
         data: source and fingerprint of the training data, for the manifest.
         training: configuration of the training, for the manifest.
+        evaluation: held-out rows: inputs by name, and what the model ought to answer as `label` or `target_OUTPUT`.
+            It is held against the live version on them, and they go along with it (`modelport.evaluation_rows`).
         input_signature: name → tf.TensorSpec, for a subclassed model or to free a dimension.
         gate: bounds that the version must keep.
+        breaking: why a change that breaks clients of the live version is meant.
+        force: why the version is published whatever the gate says; kept with it.
         allow_lambda: publish Lambda layers, and load them from a file.
         allow_non_finite: outputs that may hold NaN or infinity.
         unproven: why a version is published although it cannot be asked, such as a SavedModel of sparse inputs.
@@ -79,14 +81,16 @@ def publish(
         where there are samples that it was not proven with: it is proven again.
 
     Raises:
-        ModelportError: it cannot be served, or was not proven; the repository is as it was before.
+        Refused: the gate refuses it; the message has every reason.
+        ModelportError: it cannot be served, or was not proven. The repository is as it was before.
     """
     check_name(name)
     repository = repository if isinstance(repository, Repository) else Repository(repository)
     given = {"image": image, "labels": labels, "samples": samples, "metrics": metrics, "data": data}
-    source = _source(model, allow_lambda, **given, training=training)
+    source = _source(model, allow_lambda, **given, training=training, evaluation=evaluation)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
-    steps = _Steps(progress)
+    wishes = Wishes(gate or Gate(), breaking, force, unproven)
+    steps = Steps(progress)
     with workspaces.workspace() as workspace:
         with steps.step("describe"):
             version = versions.describe(source, workspace, input_signature, options)
@@ -96,12 +100,54 @@ def publish(
             if version.sampled == "real" and newest.proof.get("samples_digest") != samples_digest(version):
                 _prove_again(path, newest, version, gate, steps)
             return Published(name, newest.version, path, new=False)
-        with repository.stage(name) as staging:
-            manifest = _fill(staging.path, name, source, version, newest, gate, unproven, steps)
+        with _beside(LiveVersion.of(repository, name)) as live, repository.stage(name) as staging:
+            manifest = prepare(staging.path, name, source, version, live, wishes, steps)
             published = staging.commit(manifest)
         if published.new:
-            _note(repository, published, manifest)
+            _note(repository, published, manifest, force or breaking or "")
         return published
+
+
+def examine(
+    model: Any,
+    *,
+    name: str,
+    repository: Repository | Path | str,
+    samples: Mapping[str, Array] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    evaluation: Mapping[str, Array] | None = None,
+    input_signature: Any = None,
+    gate: Gate | None = None,
+    breaking: str | None = None,
+    allow_lambda: bool = False,
+    allow_non_finite: Sequence[str] = (),
+    unproven: str | None = None,
+    scores: Literal["probabilities", "logits", "none"] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Manifest:
+    """Prove and judge a model as `publish` does, and publish nothing; the arguments are those of `publish`.
+
+    Returns:
+        What its manifest would say. `proof["checks"]` has all checks, those that refuse it too.
+
+    Raises:
+        ModelportError: it cannot be served, or was not proven.
+    """
+    check_name(name)
+    repository = repository if isinstance(repository, Repository) else Repository(repository)
+    source = _source(model, allow_lambda, samples=samples, metrics=metrics, evaluation=evaluation)
+    options = Options(allow_lambda, allow_non_finite, unproven, scores)
+    wishes = Wishes(gate or Gate(), breaking, None, unproven, only_try=True)
+    steps = Steps(progress)
+    with workspaces.workspace() as workspace:
+        with steps.step("describe"):
+            version = versions.describe(source, workspace, input_signature, options)
+        with _beside(LiveVersion.of(repository, name)) as live, workspaces.workspace() as folder:
+            return prepare(folder, name, source, version, live, wishes, steps)
+
+
+def _beside(live: LiveVersion | None) -> AbstractContextManager[LiveVersion | None]:
+    return nullcontext() if live is None else live
 
 
 def export(
@@ -133,12 +179,13 @@ def export(
     atomic.refuse_existing(to)  # before the work
     source = _source(model, allow_lambda, image=image, labels=labels, samples=samples, metrics=metrics)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
-    steps = _Steps(progress)
+    steps = Steps(progress)
+    wishes = Wishes(gate or Gate(), unproven=unproven)
     with workspaces.workspace() as workspace:
         with steps.step("describe"):
             version = versions.describe(source, workspace, input_signature, options)
         with atomic.new_folder(to) as staged:
-            manifest = _fill(staged, to.name, source, version, None, gate, unproven, steps)
+            manifest = prepare(staged, to.name, source, version, None, wishes, steps)
             created = datetime.now(UTC).isoformat(timespec="seconds")
             manifest = dataclasses.replace(manifest, created=created, files=manifests.digest_files(staged))
             manifests.write(staged, manifest)
@@ -162,77 +209,18 @@ def _source(model: Any, allow_lambda: bool, **given: Any) -> Source:
     return source
 
 
-def _fill(
-    folder: Path,
-    name: str,
-    source: Source,
-    version: Version,
-    newest: Manifest | None,
-    gate: Gate | None,
-    unproven: str | None,
-    steps: _Steps,
-) -> Manifest:
-    """Write the version into the folder and prove it there; its manifest, but for what the commit fills in."""
-    with steps.step("write"):
-        version.write(folder, name)
-        (folder / usage.REQUEST).parent.mkdir(exist_ok=True)
-        signatures = {key: signature.to_dict() for key, signature in version.signatures.items()}
-        request = usage.rest_request(version.signatures, version.feeds)
-        if request is not None:
-            (folder / usage.REQUEST).write_text(request + "\n", "utf-8")
-    with steps.step("prove"):
-        figures = version.prove(folder, name)
-    notes = list(version.notes)
-    if version.feeds and request is None:
-        notes.append("REST cannot carry a dtype of its signature: it answers over gRPC only.")
-    metrics = {key: float(value) for key, value in source.metrics.items()}
-    directions = (gate or Gate()).metric_directions
-    proof = {
-        "notes": notes,
-        "metrics": gates.compare_metrics(
-            metrics, newest.metrics if newest is not None else {}, output_names(version), directions
-        ),
-        **verdict_of(version, unproven),
-        "seconds": steps.seconds,
-        **figures,
-    }
-    if gate is not None:
-        gates.check(gate, proof)
-    independence = figures["row_independence"]
-    manifest = Manifest(
-        model=name,
-        content_digest=version.content_digest,
-        signatures=signatures,
-        metrics=metrics,
-        data=dict(source.data),
-        training=dict(source.training),
-        environment={
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "modelport": modelport.__version__,
-        },
-        source_revision=_revision(),
-        proof=proof,
-        row_independent=[signature for signature, verdict in independence.items() if verdict["independent"]],
-        loop_free=[signature for signature, verdict in independence.items() if verdict["loop_free"]],
-    )
-    (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
-    return manifest
-
-
-def _note(repository: Repository, published: Published, manifest: Manifest) -> None:
+def _note(repository: Repository, published: Published, manifest: Manifest, why: str) -> None:
     """Write the version into the model's history; it is live at once where always the newest is."""
     config = live.model_config(repository, published.model)
     newest = max(repository.versions(published.model), default=published.version)
-    verdict = f"{manifest.proof['verdict']} {manifest.content_digest[:16]}".strip()
+    told = f"{manifest.proof['verdict']} {manifest.content_digest[:16]}".strip()
     entry = history.Entry(
-        "publish", published.version, live.live_version(config, newest), dict(config.labels), verdict=verdict
+        "publish", published.version, live.live_version(config, newest), dict(config.labels), why=why, verdict=told
     )
     history.append(published.path.parent, entry)
 
 
-def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: _Steps) -> None:
+def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: Steps) -> None:
     """Prove a published version with other samples; its manifest and report say so then.
 
     Raises:
@@ -254,36 +242,12 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | 
         loop_free=[signature for signature, verdict in independence.items() if verdict["loop_free"]],
     )
     if gate is not None:
-        gates.check(gate, proof)
+        latency = figures["latency_ms"]
+        costs = {f"{key}_ms": latency[key] for key in ("p50", "p99") if latency}
+        if figures["resident_mib"] is not None:
+            costs["resident_mib"] = figures["resident_mib"]
+        verdict.decide(list(cost.check(gate, costs, {}, None)), None, manifest.model)
     if manifests.read(path) != manifest:
         raise FailedPrecondition(f"Expected {str(path)!r} as it was before the proof. Somebody changed it meanwhile.")
     atomic.write_text(path / manifests.RELATIVE_PATH, proven.to_json())
     atomic.write_text(path / report.RELATIVE_PATH, report.render(proven))
-
-
-class _Steps:
-    """Tells the progress and keeps the seconds of each step."""
-
-    def __init__(self, progress: Callable[[str], None] | None) -> None:
-        self._progress = progress
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        if self._progress is not None:
-            self._progress(name)
-        begin = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - begin
-
-
-def _revision() -> str | None:
-    """The commit of the working folder, if it is in a git checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    try:
-        done = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -22,6 +22,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield f"Content {manifest.content_digest[:16]}. Loaded by a server in a fresh process and asked over gRPC."
     for note in proof["notes"]:
         yield f"- {note}"
+    checks = [(one["name"], one["outcome"], one["sentence"], one["bound"]) for one in proof.get("checks", ())]
+    yield from _table("Verdict", ("check", "outcome", "because", "bound"), checks)
     yield from _table("Signatures", ("signature", "", "name", "dtype", "shape"), signature_rows(manifest))
     rows = [
         (signature, alias, f"{error:.2g}", f"{figures['tolerance']:.0e}")
@@ -54,12 +56,16 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         (
             name,
             f"{m['value']:.6g}",
-            f"{m['parent']:.6g}",
+            f"{m['live']:.6g}",
             "unknown" if m["regression"] is None else f"{m['regression']:+.3g}",
         )
         for name, m in proof["metrics"].items()
     ]
-    yield from _table("Compared with the newest version", ("metric", "this", "newest", "worse by"), compared)
+    yield from _table(
+        "Compared with the live version, as their trainings measured it",
+        ("metric", "this", "live", "worse by"),
+        compared,
+    )
 
 
 def signature_rows(manifest: Manifest) -> Iterator[tuple[str, ...]]:

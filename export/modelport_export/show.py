@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def show(manifest: Manifest, folder: Path, title: str, *, new: bool = True) -> N
     if not proof:  # equal content that something other than this exporter put there
         return
     if new:
-        _show_figures(proof, manifest.parent_version)
+        _show_figures(proof)
     print(f"report    {folder / RELATIVE_PATH}")
     curl = usage.curl_line(manifest.model, folder)
     if curl is not None:
@@ -42,24 +42,18 @@ def show(manifest: Manifest, folder: Path, title: str, *, new: bool = True) -> N
     print(f"\n{usage.python_call(manifest)}")
 
 
-def _show_figures(proof: Mapping[str, Any], parent: int | None) -> None:
-    worst: dict[str, float] = {name: max(p["max_abs_error"].values()) for name, p in proof["parity"].items()}
-    for name, error in worst.items():
-        print(f"parity    {name}: differs from the model by {error:.2g} at most, on {proof['samples']} samples")
-    latency = proof["latency_ms"]
-    if latency:
-        print(
-            f"latency   p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms over {latency['calls']} single calls"
-        )
+def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the checks of a verdict, a sentence each, in their order."""
+    for check in checks:
+        mark = {"passed": "ok", "reported": "-", "warning": "WARNING", "refused": "REFUSED"}[check["outcome"]]
+        print(f"{check['name']:<9} {mark:<8} {check['sentence']}")
+
+
+def _show_figures(proof: Mapping[str, Any]) -> None:
+    show_checks(proof["checks"])
     for name, verdict in proof["row_independence"].items():
         independent = "independent" if verdict["independent"] else "not proven independent"
         print(f"rows      {name}: {independent}, {verdict['reason']}")
-    if proof["resident_mib"] is not None:
-        print(f"memory    {proof['resident_mib']:.0f} MiB resident in the server")
-    for name, row in proof["metrics"].items():
-        worse = f", worse by {row['regression']:.2g}" if (row["regression"] or 0) > 0 else ""
-        before = "the version before" if parent is None else f"version {parent}"
-        print(f"metric    {name} {row['value']:.4g}, in {before} {row['parent']:.4g}{worse}")
     print("seconds   " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in proof["seconds"].items()))
     for note in proof["notes"]:
         print(f"note      {note}")

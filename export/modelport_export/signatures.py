@@ -141,4 +141,12 @@ def fit(alias: str, value: Any, spec: Spec) -> Array:
             f"Expected samples of input {alias!r} to have the shape {list(spec.shape or ())} (-1 varies) and dtype "
             f"{spec.dtype}. Received: shape {list(array.shape)}, dtype {array.dtype}"
         )
-    return array
+    return as_bytes(array) if array.dtype.kind in "OSU" else array
+
+
+def as_bytes(array: Array) -> Array:
+    """Strings as objects that are all bytes, which is what the API carries."""
+    flat = [value.encode() if isinstance(value, str) else bytes(value) for value in array.ravel()]
+    found = np.empty(len(flat), object)
+    found[:] = flat
+    return found.reshape(array.shape)

@@ -34,6 +34,7 @@ class Source:
     metrics: Mapping[str, float] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Array] | None = None  # held-out rows with what the model ought to answer
 
 
 def load(
@@ -71,7 +72,8 @@ def _load(path: Path, allow_lambda: bool, allow_h5: bool) -> Source:
     if not path.exists():
         raise NotFound(f"Expected {_KINDS}. Received: {str(path)!r}, which does not exist.")
     if (path / layout.SAVED_MODEL).exists():
-        return Source(path)
+        rows = path / layout.EVALUATION
+        return Source(path, evaluation=read_npz(rows) if rows.exists() else None)
     if (record := run_record.read(path)) is not None:
         return _load_run(path, record, allow_lambda)
     if path.suffix in (".h5", ".hdf5"):
@@ -104,7 +106,21 @@ def _load_run(folder: Path, record: RunRecord, allow_lambda: bool) -> Source:
         metrics=record.metrics,
         data=record.dataset,
         training={"recipe": record.recipe, **record.settings},
+        evaluation=_load_evaluation(folder, image),
     )
+
+
+def _load_evaluation(folder: Path, image: ImageInput | None) -> dict[str, Array] | None:
+    """The held-out rows of a run; of one without, its samples where they have targets."""
+    for file in (folder / run_record.EVALUATION, folder / run_record.SAMPLES):
+        if not file.exists():
+            continue
+        arrays = read_npz(file)
+        if image is not None:
+            arrays = {name: array for name, array in arrays.items() if name == "image" or is_target(name)}
+        if any(map(is_target, arrays)):
+            return arrays
+    return None
 
 
 def _load_samples(path: Path, image: ImageInput | None) -> dict[str, Array] | None:

@@ -35,8 +35,3 @@ def samples_digest(version: Version) -> str:
             data = repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
             found.update(f"{signature} {alias} {array.dtype} {array.shape} ".encode() + data)
     return found.hexdigest()
-
-
-def output_names(version: Version) -> list[str]:
-    """The names of all outputs of all signatures."""
-    return sorted({alias for signature in version.signatures.values() for alias in signature.outputs})

@@ -15,7 +15,7 @@ from modelport.regular_files import copy_regular, files_below
 from modelport_export import effects, graph_digest, savedmodel, warmup
 from modelport_export.checks import check_model, check_outputs, refuse_links_out
 from modelport_export.proof import drawing, knowledge, parity, samples
-from modelport_export.proof.prove import Subject, prove
+from modelport_export.proof.prove import Subject, Then, no_more, prove
 from modelport_export.proof.saved_model_reference import SavedModelReference
 from modelport_export.report import RELATIVE_PATH as REPORT
 from modelport_export.servable import Servable
@@ -44,8 +44,8 @@ class Version(Protocol):
     def write(self, folder: Path, name: str) -> None:
         """Fill an empty folder."""
 
-    def prove(self, folder: Path, name: str) -> dict[str, Any]:
-        """Load and ask the filled folder; the figures for the manifest."""
+    def prove(self, folder: Path, name: str, then: Then = ...) -> dict[str, Any]:
+        """Load and ask the filled folder; the figures for the manifest. `then`: see `proof.prove`."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class FromKeras:
         savedmodel.write(folder, self._servable.endpoints, self._servable.holders)
         warmup.write(folder, name, self.feeds, self.signatures)
 
-    def prove(self, folder: Path, name: str) -> dict[str, Any]:
+    def prove(self, folder: Path, name: str, then: Then = no_more) -> dict[str, Any]:
         """See `Version`."""
         servable = self._servable
         model = servable.holders[0]
@@ -145,7 +145,7 @@ class FromKeras:
             labels=servable.labels,
             infinite=self._infinite,
         )
-        return prove(folder, name, [subject], self.signatures)
+        return prove(folder, name, [subject], self.signatures, then)
 
 
 class FromSavedModel:
@@ -225,11 +225,11 @@ class FromSavedModel:
         except OSError as error:
             raise from_os_error(error, f"copy {str(self._source)!r} into", folder) from error
 
-    def prove(self, folder: Path, name: str) -> dict[str, Any]:
+    def prove(self, folder: Path, name: str, then: Then = no_more) -> dict[str, Any]:
         """See `Version`."""
         with SavedModelReference(self._source) as reference:
             subjects = [self._subject(reference, signature) for signature in self.feeds]
-            return prove(folder, name, subjects, self.signatures)
+            return prove(folder, name, subjects, self.signatures, then)
 
     def _subject(self, reference: SavedModelReference, signature: str) -> Subject:
         found = self.signatures[signature]

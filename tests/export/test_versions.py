@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from modelport.__main__ import main
 from modelport.errors import FailedPrecondition, ResourceExhausted
-from modelport_export import publish, sources
+from modelport_export import command_line, publish, sources
 from modelport_export.sources import Source
 from modelport_export.versions import FromSavedModel, Options
 
@@ -95,10 +95,9 @@ def test_labels_and_samples_that_would_never_end(saved, tmp_path, capsys):
 
 def test_labels_from_windows(saved, tmp_path, capsys):
     """The first label began with an invisible mark; UTF-16 was a traceback."""
-    from modelport_export import cli
 
     (tmp_path / "labels.txt").write_bytes("\ufeffKatze\r\nHündin\r\n".encode())
-    assert cli._lines(tmp_path / "labels.txt") == ["Katze", "Hündin"]
+    assert command_line.lines(tmp_path / "labels.txt") == ["Katze", "Hündin"]
     (tmp_path / "labels.txt").write_bytes("Katze\r\n".encode("utf-16"))
     assert main(["publish", str(saved), "--name", "m", "--labels", str(tmp_path / "labels.txt")]) == 1
     assert "its byte-order mark is that of UTF-16" in capsys.readouterr().err

@@ -27,6 +27,7 @@ Trained = Callable[[str], TrainedModel]
 def test_contents(trained: Trained, name: str) -> None:
     folder = trained(name).folder
     assert sorted(child.name for child in folder.iterdir()) == [
+        "evaluation.npz",
         "learning_curve.png",
         "logs",
         "model.keras",

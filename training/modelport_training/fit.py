@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modelport import atomic
+from modelport import atomic, evaluation_rows
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_training import checkpoint, learning_curve
 from modelport_training.board import Board
@@ -110,8 +110,10 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
         )
 
         # What is left behind; the record comes last and says that all of it is there.
-        samples = _samples(recipe, dataset, model)
+        samples = _held_out(recipe, dataset, model, SAMPLES)
         atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
+        rows, _ = evaluation_rows.bounded(_held_out(recipe, dataset, model, None))
+        atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
         title = f"{recipe.name} on {dataset.name}"
         atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
         atomic.write(run.model, model.save)
@@ -169,9 +171,9 @@ def _facts(recipe: Recipe, plan: Plan, dataset: Dataset) -> Mapping[str, Any]:
     }
 
 
-def _samples(recipe: Recipe, dataset: Dataset, model: Any) -> dict[str, Array]:
-    """The first held-out examples, raw: inputs by name, then `label` or `target_*`."""
-    inputs, targets = examples(recipe, dataset.test_images[:SAMPLES], dataset.test_labels[:SAMPLES])
+def _held_out(recipe: Recipe, dataset: Dataset, model: Any, count: int | None) -> dict[str, Array]:
+    """The first held-out examples, or all of them, raw: inputs by name, then `label` or `target_*`."""
+    inputs, targets = examples(recipe, dataset.test_images[:count], dataset.test_labels[:count])
     name = "image" if recipe.image else model.inputs[0].name
     named = dict(inputs) if isinstance(inputs, Mapping) else {name: inputs}
     if isinstance(targets, Mapping):

@@ -43,6 +43,11 @@ class RunFolder:
         return self.path / run_record.SAMPLES
 
     @property
+    def evaluation(self) -> Path:
+        """Raw held-out examples, as many as a version may carry."""
+        return self.path / run_record.EVALUATION
+
+    @property
     def curve(self) -> Path:
         """The learning curve."""
         return self.path / "learning_curve.png"
@@ -125,7 +130,13 @@ class RunFolder:
     def _clear(self) -> None:
         for folder in (self.logs, self.checkpoint.parent):
             shutil.rmtree(folder, ignore_errors=True)
-        for path in (self.model, self.samples, self.curve, self.record):  # the record last: it marks the folder as ours
+        for path in (
+            self.model,
+            self.samples,
+            self.evaluation,
+            self.curve,
+            self.record,
+        ):  # the record last: it is ours by it
             path.unlink(missing_ok=True)
 
 

@@ -102,5 +102,10 @@ class TrainedModel:
             metrics=self.metrics,
             data=self.data,
             training=self.settings,
-            **options,
+            **{"evaluation": self._evaluation(), **options},
         )
+
+    def _evaluation(self) -> Mapping[str, Array] | None:
+        """The held-out rows of the run; None of a run of an earlier modelport."""
+        path = RunFolder(self.folder).evaluation
+        return read_npz(path) if path.exists() else None

@@ -10,19 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelport.errors import FailedPrecondition, ModelportError
 from modelport_client import Client
-from modelport_export.proof import diagnosis, parity
+from modelport_export.proof import diagnosis, latency, parity, rest_parity
 from modelport_export.proof.batches import Batch, batches, slice_rows
 from modelport_export.proof.independence import proving
 from modelport_export.proof.rows import Rows
-from modelport_export.proof.validation_server import validation_server
+from modelport_export.proof.validation_server import ValidationServer, validation_server
 from modelport_export.signatures import Array, Spec
 
-CALLS = 50
-LATENCY_S = 5.0  # after which no further single call is measured
 BUDGET_S = 10.0  # after which no further request is compared, once these were:
 AT_LEAST = 3  # one row, two, and many in mixed company
 _SHORTEST_TIMEOUT_S = 30.0
@@ -59,7 +55,41 @@ class Subject:
     infinite: frozenset[str] = frozenset()
 
 
-def prove(folder: Path, name: str, subjects: Sequence[Subject], signatures: Iterable[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Single:
+    """The request of one unit whose latency is measured, and what was measured.
+
+    Args:
+        signature: that is asked.
+        rows: of it.
+        inputs: samples, unit by unit.
+        timeout: seconds of a call.
+        figures: milliseconds: first, p50, p99, and the number of calls.
+    """
+
+    signature: str
+    rows: Rows
+    inputs: Samples
+    timeout: float
+    figures: Mapping[str, float]
+
+
+# What is done with the server once its answers are proven; gives further figures.
+Then = Callable[[ValidationServer, Single | None], Mapping[str, Any]]
+
+
+def no_more(server: ValidationServer, single: Single | None) -> Mapping[str, Any]:
+    """Nothing further."""
+    return {}
+
+
+def prove(
+    folder: Path,
+    name: str,
+    subjects: Sequence[Subject],
+    signatures: Iterable[str],
+    then: Then = no_more,
+) -> dict[str, Any]:
     """Prove what was written.
 
     Args:
@@ -67,6 +97,7 @@ def prove(folder: Path, name: str, subjects: Sequence[Subject], signatures: Iter
         name: the model's.
         subjects: what to ask, and what is to be answered.
         signatures: all of the version.
+        then: see `Then`.
 
     Returns:
         The figures for the manifest: parity of each signature, requests, latency, memory, seconds to start, and whether
@@ -78,26 +109,30 @@ def prove(folder: Path, name: str, subjects: Sequence[Subject], signatures: Iter
     figures: dict[str, Any] = {}
     asked: dict[str, Any] = {}
     feeds: BySignature = {}
-    latency: dict[str, float] = {}
+    single: Single | None = None
+    over_rest: dict[str, str] = {}
     with validation_server(folder, name) as server:
         for subject in subjects:
             asking = _Asking(server.client, name, subject)
+            first_ms = asking.first() if single is None else 0.0
             asking.run()
             for signature, errors in asking.errors.items():
                 figures[signature] = {"max_abs_error": errors, "tolerance": subject.tolerances[signature]}
                 asked[signature] = asking.told()
             found = subject.feeds(subject.samples)
-            if not latency:
-                first = next(iter(found))
-                latency = _latency(asking, found[first], first)
+            if single is None:
+                single = asking.single(first_ms)
+            over_rest |= rest_parity.compare(server, name, asking.small(), subject.tolerances, asking.timeout)
             feeds.update(found)
         tolerances = {signature: figure["tolerance"] for signature, figure in figures.items()}
         return {
             "parity": figures,
             "asked": asked,
-            "latency_ms": latency,
+            "over_rest": over_rest,
+            "latency_ms": {} if single is None else dict(single.figures),
             "resident_mib": server.resident_mib(),
             "start_seconds": server.start_seconds,
+            **then(server, single),
             **_row_independence(folder, name, server.client, signatures, feeds, tolerances),
         }
 
@@ -114,6 +149,32 @@ class _Asking:
     requests: int = 0
     timeout: float = _SHORTEST_TIMEOUT_S
     left_out: list[str] = field(default_factory=list)
+
+    def _request(self) -> tuple[str, Rows, Samples]:
+        """Signature, rows and samples of the request whose latency counts."""
+        signature, inputs = next(iter(self.subject.feeds(self.subject.samples).items()))
+        return signature, Rows.of(self.subject.inputs), inputs
+
+    def small(self) -> BySignature:
+        """A request of some units."""
+        rows, samples = Rows.of(self.subject.inputs), self.subject.samples
+        units = min(rest_parity.UNITS, rows.count(samples)) if rows.is_open else 1
+        return self.subject.feeds(rows.take(samples, range(units)))
+
+    def first(self) -> float:
+        """Milliseconds of the first request after the load."""
+        try:
+            return latency.first(self.client, self.name, *self._request(), self.timeout)
+        except ModelportError as error:
+            raise FailedPrecondition(
+                f"Expected the served version to answer one of its samples. Received: {error.message}"
+            ) from error
+
+    def single(self, first_ms: float) -> Single:
+        """Measure the steady ones."""
+        asked = self._request()
+        figures = {"first": first_ms, **latency.steady(self.client, self.name, *asked, self.timeout)}
+        return Single(*asked, self.timeout, figures)
 
     def run(self) -> None:
         subject = self.subject
@@ -225,18 +286,3 @@ def _row_independence(
         "row_independence": {signature: dataclasses.asdict(verdict) for signature, verdict in verdicts.items()},
         "row_independence_seconds": time.monotonic() - begin,
     }
-
-
-def _latency(asking: _Asking, inputs: Mapping[str, Array], signature: str) -> dict[str, float]:
-    """Milliseconds of requests of one unit, one after the other, as a client of the same machine sees them."""
-    rows = Rows.of(asking.subject.inputs)
-    count = rows.count(inputs)
-    seconds: list[float] = []
-    end = time.monotonic() + LATENCY_S
-    while len(seconds) < CALLS and (time.monotonic() < end or not seconds):
-        row = rows.take(inputs, [len(seconds) % count])
-        begin = time.perf_counter()
-        asking.client.predict(asking.name, row, signature=signature, timeout=asking.timeout)
-        seconds.append(time.perf_counter() - begin)
-    p50, p99 = np.percentile(seconds, (50, 99)) * 1e3
-    return {"p50": float(p50), "p99": float(p99), "calls": len(seconds)}

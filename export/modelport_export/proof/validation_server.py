@@ -19,6 +19,7 @@ from modelport_export.workspaces import kept_folder
 
 START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 5.0
+_POLL_S = 0.02  # between two looks at what the server printed
 _MAX_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 
 
@@ -27,6 +28,7 @@ class ValidationServer:
     """A server that has the version available."""
 
     client: Client
+    rest_address: str
     pid: int
     start_seconds: float  # from starting the process to the version being available
 
@@ -57,6 +59,7 @@ def validation_server(folder: Path, name: str, timeout: float = START_TIMEOUT_S)
         (base / "1").symlink_to(folder.absolute(), target_is_directory=True)
         socket, log = temporary / "grpc", temporary / "log"
         command = [sys.executable, "-m", "modelport", "serve", "--port=0", f"--grpc_socket_path={socket}"]
+        command += ["--rest_api_port=auto"]
         command += [f"--model_name={name}", f"--model_base_path={base}", "--max_num_load_retries=0"]
         begin = time.monotonic()
         with log.open("wb") as output:
@@ -67,7 +70,8 @@ def validation_server(folder: Path, name: str, timeout: float = START_TIMEOUT_S)
             keeper.hold(process.pid)
             with Client(f"unix:{socket}", retry=False) as client:  # one that dies is a finding
                 _wait(client, process, name, begin + timeout, log)
-                yield ValidationServer(client, process.pid, time.monotonic() - begin)
+                seconds = time.monotonic() - begin
+                yield ValidationServer(client, _rest_address(log, begin + timeout), process.pid, seconds)
         finally:
             _end(process)
             keeper.release(process.pid)
@@ -91,6 +95,18 @@ def _wait(client: Client, process: subprocess.Popen[bytes], name: str, deadline:
     raise FailedPrecondition(
         f"Expected the staged version to load in a server of its own; {reason}. The server printed:\n{output}"
     )
+
+
+def _rest_address(log: Path, deadline: float) -> str:
+    """As the server prints it, once it has opened the port."""
+    while True:
+        for line in log.read_text("utf-8", "replace").splitlines():
+            kind, _, address = line.partition(" ")
+            if kind == "REST" and address.strip():
+                return address.strip()
+        if time.monotonic() > deadline:
+            raise FailedPrecondition(f"Expected the staged version's server to say its REST address in {str(log)!r}.")
+        time.sleep(_POLL_S)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

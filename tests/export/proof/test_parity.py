@@ -1,13 +1,8 @@
-from contextlib import nullcontext
-
 import keras
 import numpy as np
 import pytest
 
-from modelport.errors import FailedPrecondition, InvalidArgument
-from modelport_export import metric_directions
-from modelport_export.gate import Gate, check, compare_metrics
-from modelport_export.naming import snake_case
+from modelport.errors import FailedPrecondition
 from modelport_export.proof import parity
 
 LABELS = ["a", "b"]
@@ -115,66 +110,3 @@ def test_nan_is_refused_and_the_weight_named():
     model.layers[0].kernel.assign([[np.nan], [1.0]])
     with pytest.raises(FailedPrecondition, match=r"'y'.*NaN or infinity for 1 of 2.*last/kernel"):
         parity.refuse_non_finite("s", {"y": np.array([np.nan, 1.0], np.float32)}, model)
-
-
-def test_the_direction_of_every_metric_of_keras_is_known():
-    """A metric that a later Keras adds has to be looked at by a person."""
-    bases = (keras.metrics.Mean, keras.metrics.MeanMetricWrapper, keras.metrics.Metric, keras.metrics.Sum)
-    known = vars(keras.metrics).values()
-    classes = [c for c in known if isinstance(c, type) and issubclass(c, keras.metrics.Metric) and c not in bases]
-    assert len(classes) > 30
-    unknown = {snake_case(c.__name__) for c in classes if metric_directions.of(snake_case(c.__name__)) is None}
-    assert unknown <= {"mean_metric_wrapper"}
-
-
-def test_a_metric_is_known_by_its_whole_name():
-    known = {"false_positives": "min", "hinge": "min", "accuracy": "max", "val_loss": "min", "digits_accuracy": "max"}
-    assert {name: metric_directions.of(name, ["digits"]) for name in known} == known
-    for name in ("my_loss_free_score", "lossless", "inaccuracy", "words_accuracy", "profit"):
-        assert metric_directions.of(name, ["digits"]) is None
-
-
-def test_a_metric_of_unknown_direction_is_not_guessed():
-    for told, refused in (({}, True), ({"profit": "max"}, False), ({"profit": "min"}, True)):
-        table = compare_metrics({"profit": 2.0}, {"profit": 1.0}, (), told)
-        gate = Gate(max_regression=0.5, metric_directions=told)
-        with pytest.raises((InvalidArgument, FailedPrecondition), match="profit") if refused else nullcontext():
-            check(gate, {**PROOF, "metrics": table})
-    with pytest.raises(InvalidArgument, match="min or max"):
-        Gate(metric_directions={"profit": "up"})
-
-
-def test_metrics_are_compared_by_what_is_better():
-    table = compare_metrics({"accuracy": 0.9, "val_loss": 0.3, "new": 1.0}, {"accuracy": 0.95, "val_loss": 0.2})
-    assert {name: round(row["regression"], 6) for name, row in table.items()} == {"accuracy": 0.05, "val_loss": 0.1}
-
-
-PROOF = {
-    "metrics": {"accuracy": {"value": 0.9, "parent": 0.95, "regression": 0.05}},
-    "latency_ms": {"p50": 1.0, "p99": 2.0, "calls": 50},
-    "resident_mib": 300.0,
-}
-
-
-@pytest.mark.parametrize(
-    ("gate", "text"),
-    [
-        (Gate(max_regression=0.01), "'accuracy' to be at most 0.01 worse"),
-        (Gate(max_p99_ms=1.5), "p99 latency of 1.5 ms.*2 ms"),
-        (Gate(max_resident_mib=100), "100 MiB.*300"),
-    ],
-)
-def test_a_figure_out_of_bounds_closes_the_gate(gate, text):
-    with pytest.raises(FailedPrecondition, match=text):
-        check(gate, PROOF)
-
-
-def test_figures_within_bounds_pass():
-    check(Gate(), PROOF)
-    check(Gate(max_regression=0.05, max_p99_ms=2.0, max_resident_mib=300), PROOF)
-
-
-def test_senseless_bounds_are_refused():
-    for bound in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(InvalidArgument, match="max_regression"):
-            Gate(max_regression=bound)

@@ -18,7 +18,7 @@ def test_samples_become_arrays_of_the_signature():
     got = samples.check(GOOD, INPUTS, None)
     assert {name: (array.dtype.kind, array.shape) for name, array in got.items()} == {
         "x": ("f", (2, 3)),
-        "word": ("U", (2,)),
+        "word": ("O", (2,)),
         "ids": ("i", (2, 5)),
     }
     assert got["x"].dtype == np.float32

@@ -1,0 +1,70 @@
+"""The answers of one or two servers to held-out rows, in turns, within a budget of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelport.errors import ModelportError
+from modelport_client import Client
+from modelport_export.signatures import SERVING_DEFAULT, Array
+
+BUDGET_S = 20.0  # for all rows and both versions; what is left then is said
+_MOST_ROWS, _MOST_BYTES = 256, 4 * 2**20  # of one request
+_TIMEOUT_S = 60.0  # of one request
+_SEED = 20_212  # of the order: a budget that ends early has then seen rows of everywhere
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What came of it.
+
+    Args:
+        rows: the numbers of the rows that were asked.
+        outputs: of each version, output → array; None of one that did not answer.
+        faults: of each version, why it did not.
+    """
+
+    rows: Array
+    outputs: Sequence[Mapping[str, Array] | None]
+    faults: Sequence[str]
+
+
+def ask(clients: Sequence[Client], model: str, inputs: Mapping[str, Array]) -> Answers:
+    """Ask every client for the same rows.
+
+    Args:
+        clients: of a server each.
+        model: its name at all of them.
+        inputs: of `serving_default`, one row each.
+    """
+    count = len(next(iter(inputs.values())))
+    order = np.random.default_rng(_SEED).permutation(count)
+    size = sum(array.nbytes for array in inputs.values()) / max(count, 1)
+    at_a_time = int(max(1, min(_MOST_ROWS, _MOST_BYTES / max(size, 1))))
+    pieces: list[list[Mapping[str, Array]]] = [[] for _ in clients]
+    faults = [""] * len(clients)
+    deadline, asked = time.monotonic() + BUDGET_S, 0
+    for begin in range(0, count, at_a_time):
+        chosen = order[begin : begin + at_a_time]
+        rows = {name: array[chosen] for name, array in inputs.items()}
+        for place, client in enumerate(clients):
+            if faults[place]:
+                continue
+            try:
+                pieces[place].append(dict(client.predict(model, rows, signature=SERVING_DEFAULT, timeout=_TIMEOUT_S)))
+            except ModelportError as error:
+                faults[place] = error.message
+        asked = begin + len(chosen)
+        if time.monotonic() > deadline or all(faults):
+            break
+    outputs = [None if fault else _joined(piece) for fault, piece in zip(faults, pieces, strict=True)]
+    return Answers(order[:asked], outputs, faults)
+
+
+def _joined(pieces: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+    names = pieces[0].keys() if pieces else ()
+    return {name: np.concatenate([np.atleast_1d(piece[name]) for piece in pieces]) for name in names}

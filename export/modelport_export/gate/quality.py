@@ -1,0 +1,212 @@
+"""How good a version is on held-out rows: against its bounds, and against the live version on the same rows."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import InvalidArgument
+from modelport_export.gate import metric_directions
+from modelport_export.gate.asking import Answers
+from modelport_export.gate.bootstrap import LEAST_ROWS, interval
+from modelport_export.gate.bounds import Gate
+from modelport_export.gate.scoring import LOWER_IS_BETTER, Scores, Unscored, score
+from modelport_export.gate.verdict import Check
+from modelport_export.signatures import Array
+
+MOST_CLASSES = 1000  # whose figures are kept: the manifest stays small
+_BINS = 10  # of the confidences, for the calibration
+
+
+def evaluate(
+    answers: Answers, targets: Mapping[str, Array], live: int | None
+) -> tuple[list[Check], dict[str, Any], list[Scores]]:
+    """Score the answers of the new version, and of the live one beside it.
+
+    Args:
+        answers: of the new version, then of the live one where there is one.
+        targets: what they ought to be, all rows.
+        live: its number; None where there is none.
+
+    Returns:
+        The checks; the figures for the manifest; the new version's scores.
+    """
+    checks: list[Check] = []
+    figures: dict[str, Any] = {"rows": len(answers.rows), "metrics": {}, "targets": {}}
+    found: list[Scores] = []
+    if answers.outputs[0] is None:
+        return [Check("quality", "warning", f"It could not be evaluated: {answers.faults[0]}")], figures, found
+    if live is not None and answers.outputs[1] is None:
+        sentence = f"Version {live} could not be evaluated on the same rows: {answers.faults[1]}"
+        checks.append(Check("quality", "warning", sentence))
+    for name, target in targets.items():
+        wanted = target[answers.rows]
+        try:
+            mine = score(name, wanted, answers.outputs[0])
+        except Unscored as error:
+            checks.append(Check("quality", "reported", f"Not evaluated: {error}."))
+            continue
+        theirs = None
+        if live is not None and answers.outputs[1] is not None:
+            try:
+                theirs = score(name, wanted, answers.outputs[1])
+            except Unscored as error:
+                checks.append(Check("quality", "warning", f"Version {live} could not be evaluated: {error}."))
+        found.append(mine)
+        figures["metrics"].update(mine.means)
+        figures["targets"][name] = _by_class(mine, theirs)
+        checks += _compared(mine, theirs, live) if theirs is not None else [_alone(mine, len(wanted))]
+    return checks, figures, found
+
+
+def _alone(mine: Scores, rows: int) -> Check:
+    told = ", ".join(f"{name} {value:.4g}" for name, value in mine.means.items())
+    return Check("quality", "reported", f"{told} on {rows:,} held-out rows.", "", {"metrics": dict(mine.means)})
+
+
+def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]:
+    for name in mine.rows.keys() & theirs.rows.keys():
+        full = mine.prefix + name
+        sign = 1.0 if name in LOWER_IS_BETTER else -1.0
+        worse, low, high = interval(sign * (mine.rows[name] - theirs.rows[name]))
+        rows = len(mine.rows[name])
+        figures = {
+            "metric": full,
+            "value": mine.means[full],
+            "live": theirs.means[full],
+            "worse_by": worse,
+            "low": low,
+            "high": high,
+            "rows": rows,
+        }
+        told = f"{full} {mine.means[full]:.4g}, of version {live} {theirs.means[full]:.4g} on the same {rows:,} rows"
+        if not math.isfinite(worse):
+            outcome, sentence = "refused", f"{told}: not all of its answers are numbers."
+        elif name != mine.judged or rows < LEAST_ROWS:
+            outcome, sentence = "reported", f"{told}."
+            if rows < LEAST_ROWS:
+                sentence += f" Fewer than {LEAST_ROWS} rows decide nothing."
+        elif low > 0:
+            outcome = "refused"
+            sentence = f"It is worse beyond noise: {told}; worse by {low:.2g} to {high:.2g}, with 95 % certainty."
+        elif high < 0:
+            outcome = "passed"
+            sentence = f"It is better: {told}; better by {-high:.2g} to {-low:.2g}, with 95 % certainty."
+        else:
+            outcome = "passed"
+            sentence = f"It is as good, as far as the rows tell: {told}; worse by {low:.2g} to {high:.2g}."
+        yield Check("quality", outcome, sentence, "the live version on the same rows", figures)  # type: ignore[arg-type]
+
+
+def _by_class(mine: Scores, theirs: Scores | None) -> dict[str, Any]:
+    """Per-class figures, confusion and calibration of a classifier; empty for numbers."""
+    if mine.truth is None or mine.told is None:
+        return {}
+    classes = int(max(mine.truth.max(initial=0), mine.told.max(initial=0))) + 1
+    if classes > MOST_CLASSES:
+        return {}
+    right = mine.rows["accuracy"]
+    per_class = []
+    for number in range(classes):
+        chosen = mine.truth == number
+        if not chosen.any():
+            continue
+        entry: dict[str, Any] = {"class": number, "rows": int(chosen.sum()), "recall": float(right[chosen].mean())}
+        if theirs is not None:
+            other = theirs.rows["accuracy"][chosen]
+            entry["live"] = float(other.mean())
+            entry["worse_by"] = interval(other - right[chosen])
+        per_class.append(entry)
+    found: dict[str, Any] = {"classes": per_class}
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (mine.truth, mine.told), 1)
+    if classes <= 50:
+        found["confusion"] = table.tolist()
+    if mine.confidence is not None:
+        place = np.minimum((mine.confidence * _BINS).astype(int), _BINS - 1)
+        found["calibration"] = [
+            {
+                "rows": int((place == one).sum()),
+                "confidence": float(mine.confidence[place == one].mean()),
+                "accuracy": float(right[place == one].mean()),
+            }
+            for one in range(_BINS)
+            if (place == one).any()
+        ]
+    return found
+
+
+def hold(gate: Gate, served: Mapping[str, float], trained: Mapping[str, float]) -> Iterator[Check]:
+    """Hold metrics against absolute bounds: as served on held-out rows, else as the training measured them.
+
+    Raises:
+        InvalidArgument: a bound for a metric that is not there; the message has the nearest.
+    """
+    known = {**trained, **served}
+    for kind, bounds in (("min", gate.min), ("max", gate.max)):
+        for metric, bound in bounds.items():
+            if metric not in known:
+                near = difflib.get_close_matches(metric, known, 1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                have = ", ".join(sorted(known)) or "none is known"
+                raise InvalidArgument(
+                    f"Expected a metric of this version in the bound {kind} ({have}). Received: {metric!r}.{hint}"
+                )
+            value = known[metric]
+            holds = value >= bound if kind == "min" else value <= bound
+            least = "at least" if kind == "min" else "at most"
+            where = "as served on held-out rows" if metric in served else "as the training measured it"
+            sentence = f"{metric} is {value:.4g} {where}; {least} {bound:g} is asked for."
+            yield Check("quality", "passed" if holds else "refused", sentence, f"{kind} {metric} {bound:g}")
+
+
+def compare_metrics(
+    metrics: Mapping[str, float],
+    live: Mapping[str, float],
+    outputs: Sequence[str] = (),
+    told: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, float | None]]:
+    """Metric → value, value of the live version, and regression, for the metrics of both, as their trainings said.
+
+    A regression is positive where the metric is worse, None where it is not known which way is better.
+
+    Args:
+        metrics: of the version.
+        live: of the live one.
+        outputs: names that Keras puts before a metric's.
+        told: see `Gate.metric_directions`.
+    """
+    table: dict[str, dict[str, float | None]] = {}
+    for name in sorted(set(metrics) & set(live)):
+        value, before = float(metrics[name]), float(live[name])
+        better = (told or {}).get(name) or metric_directions.of(name, outputs)
+        worse = {"min": value - before, "max": before - value, None: None}[better]
+        table[name] = {"value": value, "live": before, "regression": worse}
+    return table
+
+
+def hold_regressions(gate: Gate, table: Mapping[str, Mapping[str, float | None]]) -> Iterator[Check]:
+    """Hold the trainings' own metrics against `max_regression`.
+
+    Raises:
+        InvalidArgument: of a metric it is not known which way is better.
+    """
+    if gate.max_regression is None:
+        return
+    for name, row in table.items():
+        if row["regression"] is None:
+            raise InvalidArgument(
+                f"Expected to know whether {name!r} is better when lower or when higher, because a regression is "
+                f"bounded. It is none of Keras' own metrics: say --metric-direction {name}=min or "
+                f"{name}=max (Gate(metric_directions=…))."
+            )
+        holds = row["regression"] <= gate.max_regression
+        sentence = (
+            f"{name} is {row['value']:.6g}, of the live version {row['live']:.6g}, as their trainings measured it; at "
+            f"most {gate.max_regression:g} worse is asked for."
+        )
+        yield Check("quality", "passed" if holds else "refused", sentence, f"max_regression {gate.max_regression:g}")
