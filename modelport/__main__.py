@@ -33,17 +33,25 @@ SUBCOMMANDS = {
     ),
     "publish": Subcommand("modelport_export.cli", "publish_main", "serving", "a proven version into the repository"),
     "promote": Subcommand(
-        "modelport_release.promote_command", "promote_main", "", "which version answers, or bears a label; no restart"
+        "modelport_release.commands.promote", "promote_main", "", "which version answers, or bears a label; no restart"
     ),
     "rollback": Subcommand(
-        "modelport_release.promote_command", "rollback_main", "", "back to the version that was live before"
+        "modelport_release.commands.promote", "rollback_main", "", "back to the version that was live before"
     ),
-    "ls": Subcommand("modelport_release.ls_command", "ls_main", "", "what the repository holds"),
+    "ls": Subcommand("modelport_release.commands.ls", "ls_main", "", "what the repository holds"),
+    "show": Subcommand("modelport_release.commands.show", "show_main", "", "a version in a page"),
+    "diff": Subcommand("modelport_release.commands.show", "diff_main", "", "two versions beside each other"),
+    "pin": Subcommand("modelport_release.commands.collect", "pin_main", "", "keep a version from being collected"),
+    "unpin": Subcommand("modelport_release.commands.collect", "unpin_main", "", "let it be collected again"),
+    "gc": Subcommand("modelport_release.commands.collect", "gc_main", "", "remove old versions that nobody serves"),
+    "quarantine": Subcommand(
+        "modelport_release.commands.collect", "quarantine_main", "", "take a version from where servers look"
+    ),
     "verify": Subcommand(
-        "modelport_release.ls_command", "verify_main", "", "whether versions still are what was written"
+        "modelport_release.commands.ls", "verify_main", "", "whether versions still are what was written"
     ),
     "history": Subcommand(
-        "modelport_release.history_command", "main", "", "what was done with a model's versions, by whom and why"
+        "modelport_release.commands.history", "main", "", "what was done with a model's versions, by whom and why"
     ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
@@ -62,7 +70,7 @@ SUBCOMMANDS = {
 
 def help_text() -> str:
     """The list of subcommands."""
-    lines = [f"  {name:<10}{subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
+    lines = [f"  {name:<11}{subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
     return "\n".join(
         [
             "usage: modelport SUBCOMMAND …",

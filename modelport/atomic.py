@@ -178,12 +178,12 @@ def _lock(folder: Path) -> int | None:
 
 def _put(made: Path, place: Path) -> None:
     for path in files_below(made) if made.is_dir() else [made]:
-        _flush(path)
+        flush(path)
     for root, _, _ in os.walk(made, topdown=False):
-        _flush(Path(root))
+        flush(Path(root))
     made.rename(place)
     try:
-        _flush(place.parent)
+        flush(place.parent)
     except OSError as error:
         raise DataLoss(
             f"{str(place)!r} is there, whole and visible, but its folder could not be flushed to the disk "
@@ -191,7 +191,8 @@ def _put(made: Path, place: Path) -> None:
         ) from error
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file or folder on the disk when this returns. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

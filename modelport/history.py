@@ -34,7 +34,7 @@ class Entry:
     """One change.
 
     Attributes:
-        action: publish, promote, rollback, label or unlabel.
+        action: publish, promote, rollback, label, unlabel, pin, unpin, gc, quarantine or release.
         version: the one that it was about; None for "always the newest".
         live: the version that answers requests without version or label after it; None where that is not known.
         labels: label → version after it.

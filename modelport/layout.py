@@ -15,6 +15,8 @@
         │       └── tf_serving_warmup_requests    replayed before the version answers
         ├── 2/
         ├── history.jsonl            what was done with its versions (`modelport.history`)
+        ├── .pinned-2                version 2 is never collected; the file says why (`modelport.marks`)
+        ├── .quarantined-4/          version 4, which no server sees any more
         ├── .allotted                the last number given out; the lock under which numbers are given
         └── .staging-x7k2p9/         a version in the making (`modelport.staging`); no server looks at it
 
@@ -46,6 +48,9 @@ MODELS_CONFIG = Path("models.config")
 ALLOTTED = Path(".allotted")
 HISTORY = Path("history.jsonl")
 STAGING_PREFIX = ".staging-"
+PINNED_PREFIX = ".pinned-"
+QUARANTINED_PREFIX = ".quarantined-"
+COLLECTED_PREFIX = ".collected-"  # a version that is being removed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 # What absl::SimpleAtoi takes: surrounding ASCII white space, a sign, decimal digits; within int64.
@@ -64,6 +69,20 @@ def check_name(name: str) -> str:
             f"long, because it becomes a folder and part of a URL. Received: {name!r}"
         )
     return name
+
+
+def parse_reference(text: str) -> tuple[str, int | None, str | None]:
+    """`digits`, `digits@3` or `digits@stable` as a name, a version and a label.
+
+    Raises:
+        InvalidArgument: another form.
+    """
+    name, mark, which = text.partition("@")
+    if not name or (mark and not which):
+        raise InvalidArgument(f"Expected NAME, NAME@VERSION or NAME@LABEL. Received: {text!r}")
+    if which.isdecimal():
+        return name, int(which), None
+    return name, None, which or None
 
 
 def parse_version(name: str) -> int | None:

@@ -29,7 +29,7 @@ CONTRACT_FLOORS = [
     {"errors", "quiet", "readable"},
     {"layout", "regular_files", "signature_changes"},
     {"atomic", "digests", "json_files"},
-    {"history", "manifest", "run_record", "wire"},
+    {"history", "manifest", "marks", "run_record", "wire"},
     {"dtypes", "evaluation_rows", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
     {"repository", "tensors"},
     {"live"},

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelport.errors import InvalidArgument, from_os_error
+from modelport.layout import parse_reference
 from modelport_client.client import Client
 from modelport_client.results import Array, Prediction
 
@@ -26,7 +27,7 @@ def predict_main(argv: Sequence[str]) -> int:
     parser = command_parser("predict", "Ask a server for a prediction.")
     add_inputs(parser)
     add_version(parser)
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     inputs, names = read_inputs(parser, options)
     with Client(options.server, timeout=options.timeout) as client:
         begin = time.monotonic()
@@ -44,9 +45,12 @@ def status_main(argv: Sequence[str]) -> int:
     """`modelport status MODEL`; exit code 1 when no version is available."""
     parser = command_parser("status", "The versions of a model and their states. Exit code 1 when none is available.")
     add_version(parser)
+    parser.add_argument("--label", help="the version that bears it")
     parser.add_argument("--wait", type=float, metavar="SECONDS", help="first wait until a version is available")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     with Client(options.server, timeout=options.timeout) as client:
+        if options.label is not None:
+            options.version = client.metadata(options.model, label=options.label).version
         if options.wait is not None:
             client.wait_until_available(options.model, options.version, options.wait)
         states = client.status(options.model, version=options.version)
@@ -65,7 +69,7 @@ def metadata_main(argv: Sequence[str]) -> int:
     parser = command_parser("metadata", "The signatures of a model.")
     add_version(parser)
     parser.add_argument("--label", help="a version label")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     with Client(options.server, timeout=options.timeout) as client:
         metadata = client.metadata(options.model, version=options.version, label=options.label)
     rows = [
@@ -86,7 +90,7 @@ def metadata_main(argv: Sequence[str]) -> int:
 def command_parser(name: str, text: str) -> argparse.ArgumentParser:
     """A parser with what all commands of the client have."""
     parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
-    parser.add_argument("model", help="name of the model")
+    parser.add_argument("model", help="name of the model; NAME@VERSION or NAME@LABEL for one version of it")
     parser.add_argument(
         "--server",
         default=DEFAULT_SERVER,
@@ -100,6 +104,21 @@ def command_parser(name: str, text: str) -> argparse.ArgumentParser:
 def add_version(parser: argparse.ArgumentParser) -> None:
     """The option that names a version."""
     parser.add_argument("--version", type=int, help="default: the newest that is available")
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """The options; what `NAME@VERSION` says is in `version` or `label`, wherever the command has them."""
+    options = parser.parse_args(argv)
+    options.model, version, label = parse_reference(options.model)
+    for name, told in (("version", version), ("label", label)):
+        if told is None:
+            continue
+        if not hasattr(options, name):
+            parser.error(f"expected no {name} in the name of the model, but NAME or NAME@VERSION")
+        if getattr(options, name) is not None or (name == "version" and getattr(options, "label", None) is not None):
+            parser.error(f"the {name} is named twice: @{told} and --version or --label")
+        setattr(options, name, told)
+    return options
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:

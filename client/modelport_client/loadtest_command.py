@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from modelport_client.cli import add_inputs, add_version, ask, command_parser, print_table, read_inputs
+from modelport_client.cli import add_inputs, add_version, ask, command_parser, parse, print_table, read_inputs
 from modelport_client.client import Client
 from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how long (10); Ctrl-C ends it sooner")
     parser.add_argument("--threads", type=int, default=8, metavar="N", help="requests under way at a time, at most (8)")
     parser.add_argument("--no-retry", action="store_true", help="count a request as failed when the first try fails")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     if options.seconds < 0:
         parser.error(f"--seconds: expected 0 or more. Received: {options.seconds}")
     inputs, _ = read_inputs(parser, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ class Wishes:
         breaking: why a change that breaks clients of the live version is meant.
         force: why the version is published whatever the gate says.
         unproven: why it is published although it cannot be asked.
+        non_finite: outputs that may hold NaN or infinity.
         only_try: nothing is published: all checks are made, and none ends the work.
     """
 
@@ -42,6 +43,7 @@ class Wishes:
     breaking: str | None = None
     force: str | None = None
     unproven: str | None = None
+    non_finite: Sequence[str] = ()
     only_try: bool = False
 
 
@@ -118,6 +120,7 @@ def prepare(
         "notes": notes,
         **told,
         **decision,
+        "non_finite": sorted(wishes.non_finite),
         "live": None if live is None else live.number,
         "quality": judged["quality"],
         "costs": judged["costs"],

@@ -89,7 +89,7 @@ def publish(
     given = {"image": image, "labels": labels, "samples": samples, "metrics": metrics, "data": data}
     source = _source(model, allow_lambda, **given, training=training, evaluation=evaluation)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
-    wishes = Wishes(gate or Gate(), breaking, force, unproven)
+    wishes = Wishes(gate or Gate(), breaking, force, unproven, allow_non_finite)
     steps = Steps(progress)
     with workspaces.workspace() as workspace:
         with steps.step("describe"):
@@ -137,7 +137,7 @@ def examine(
     repository = repository if isinstance(repository, Repository) else Repository(repository)
     source = _source(model, allow_lambda, samples=samples, metrics=metrics, evaluation=evaluation)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
-    wishes = Wishes(gate or Gate(), breaking, None, unproven, only_try=True)
+    wishes = Wishes(gate or Gate(), breaking, None, unproven, allow_non_finite, only_try=True)
     steps = Steps(progress)
     with workspaces.workspace() as workspace:
         with steps.step("describe"):
@@ -180,7 +180,7 @@ def export(
     source = _source(model, allow_lambda, image=image, labels=labels, samples=samples, metrics=metrics)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
     steps = Steps(progress)
-    wishes = Wishes(gate or Gate(), unproven=unproven)
+    wishes = Wishes(gate or Gate(), unproven=unproven, non_finite=allow_non_finite)
     with workspaces.workspace() as workspace:
         with steps.step("describe"):
             version = versions.describe(source, workspace, input_signature, options)

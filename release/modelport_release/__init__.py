@@ -3,7 +3,7 @@
 promote, rollback ← promoting ← configuration; `modelport.history` keeps what was decided.
 """
 
-from modelport_release.promoting import promote
-from modelport_release.rollback import rollback
+from modelport_release.promotion.promoting import promote
+from modelport_release.promotion.rollback import rollback
 
 __all__ = ["promote", "rollback"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelport import live
-from modelport.errors import InvalidArgument, ModelportError, NotFound
+from modelport import live, marks
+from modelport.errors import ModelportError, NotFound
+from modelport.layout import parse_reference
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 
@@ -37,6 +39,7 @@ class Version:
     metrics: Mapping[str, float]
     bytes: int
     created: str
+    pinned: str | None  # why, and None where it is not
     fault: str  # why its manifest cannot be read
 
 
@@ -65,6 +68,7 @@ def versions(repository: Repository, model: str) -> list[Version]:
         raise NotFound(repository.unknown(model))
     config = live.model_config(repository, model)
     answering = live.live_version(config, numbers[-1])
+    pinned = marks.pins(repository.base_path(model))
     found = []
     for number in reversed(numbers):
         facts, fault = _facts(repository, model, number)
@@ -78,6 +82,7 @@ def versions(repository: Repository, model: str) -> list[Version]:
                 facts.metrics if facts is not None else {},
                 size_of(repository.version_path(model, number)),
                 facts.created if facts is not None else "",
+                pinned.get(number),
                 fault,
             )
         )
@@ -91,22 +96,34 @@ def resolve(repository: Repository, text: str) -> tuple[str, int | None]:
         InvalidArgument: another form.
         NotFound: no such model, version or label; the message has those that are there.
     """
-    name, mark, which = text.partition("@")
-    if not name or (mark and not which):
-        raise InvalidArgument(f"Expected NAME, NAME@VERSION or NAME@LABEL. Received: {text!r}")
+    name, version, label = parse_reference(text)
     numbers = repository.versions(name)
     if not numbers:
         raise NotFound(repository.unknown(name))
-    if not mark:
-        return name, None
     labels = live.model_config(repository, name).labels
-    if which in labels:
-        return name, labels[which]
-    if not which.isdecimal():
-        known = ", ".join(sorted(labels)) or "none"
-        raise NotFound(f"Expected a label of {name!r} ({known}). Received: {which!r}")
-    repository.version_path(name, int(which))
-    return name, int(which)
+    if label is not None:
+        if label not in labels:
+            near = difflib.get_close_matches(label, labels, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(sorted(labels)) or "none"
+            raise NotFound(f"Expected a label of {name!r} ({known}). Received: {label!r}.{hint}")
+        version = labels[label]
+    if version is not None:
+        repository.version_path(name, version)
+    return name, version
+
+
+def resolve_version(repository: Repository, text: str) -> tuple[str, int]:
+    """See `resolve`; the model alone stands for its live version, else its newest.
+
+    Raises:
+        InvalidArgument, NotFound: see `resolve`.
+    """
+    name, version = resolve(repository, text)
+    if version is not None:
+        return name, version
+    newest = repository.versions(name)[-1]
+    return name, live.live_version(live.model_config(repository, name), newest) or newest
 
 
 def size_of(folder: Path) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from modelport_client import Client
-from modelport_release.promoting import promote
+from modelport_release.promotion.promoting import promote
 from tests.support.docker.asking import IMAGE, asking, eventually
 
 pytestmark = pytest.mark.timeout(300)

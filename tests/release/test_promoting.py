@@ -9,7 +9,7 @@ from modelport.__main__ import main
 from modelport.errors import InvalidArgument, ModelportError, NotFound, Unimplemented
 from modelport.serverconfig import ServerConfig, Specific, parse_models
 from modelport_client import Client
-from modelport_release.promoting import promote
+from modelport_release.promotion.promoting import promote
 from modelport_serving import AUTO, Options, Server
 
 X = {"x": np.zeros(1, np.float32)}

@@ -18,7 +18,7 @@ from modelport.repository import Repository
 from modelport.serverconfig import Latest, Specific, parse_models
 from modelport_client import Client
 from modelport_release import promote, rollback
-from modelport_release.configuration import Configuration
+from modelport_release.promotion.configuration import Configuration
 from modelport_serving import AUTO, Options, Server
 
 X = {"x": np.zeros(1, np.float32)}

@@ -11,8 +11,8 @@ from modelport.history import Entry
 from modelport.live import live_version
 from modelport.repository import Repository
 from modelport.serverconfig import ModelConfig
-from modelport_release.configuration import Configuration
-from modelport_release.promoting import promote
+from modelport_release.promotion.configuration import Configuration
+from modelport_release.promotion.promoting import promote
 
 
 def rollback(
@@ -21,6 +21,7 @@ def rollback(
     repository: Path | str,
     config: Path | str | None = None,
     label: str | None = None,
+    to: int | None = None,
     server: str | None = None,
     why: str = "",
     say: Callable[[str], None] = lambda line: None,
@@ -33,6 +34,7 @@ def rollback(
         repository: where its versions and its history are.
         config: see `promote`.
         label: back to the version that this label was on before.
+        to: back to this one, which must have been live, or have borne the label, before.
         server: see `promote`; None changes the file alone.
         why: kept in the history.
         say: see `promote`.
@@ -53,9 +55,15 @@ def rollback(
     now = where.model(model)
     current = now.labels.get(label) if label is not None else live_version(now, max(versions))
     entries = history.read(found.base_path(model))
-    version = next((number for number in _before(entries, label, current) if number in versions), None)
+    past = _before(entries, label, current)
+    version = next((number for number in past if number in versions and to in (None, number)), None)
     if version is None:
         what = f"the label {label!r} was on" if label is not None else "was live"
+        if to is not None:
+            raise FailedPrecondition(
+                f"Expected version {to} of {model!r} to be one that {what} before {current}. By its history it was "
+                f"not. If it is meant: modelport promote {model} {to}."
+            )
         raise FailedPrecondition(
             f"Expected the history of {model!r} to tell which version {what} before {current}. It has "
             f"{len(entries)} entries and no such version that is still there ({', '.join(map(str, versions))}). Say "

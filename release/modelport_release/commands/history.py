@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from modelport import history
 from modelport.errors import NotFound
-from modelport.repository import Repository
+from modelport.layout import parse_reference
+from modelport_release.commands.arguments import open_repository, repository_parser
 
 
 def main(argv: Sequence[str]) -> int:
     """`modelport history MODEL [--json]`."""
-    parser = argparse.ArgumentParser(prog="modelport history", description="What was done with a model's versions.")
-    parser.add_argument("model", help="name of the model")
-    parser.add_argument("--repository", type=Path, default=Path("models"), metavar="DIR", help="default: models")
-    parser.add_argument("--json", action="store_true", help="print JSON, a line a change")
-    options = parser.parse_args(argv)
-    repository = Repository(options.repository)
-    base = repository.base_path(options.model)
+    options = repository_parser("history", "What was done with a model's versions.").parse_args(argv)
+    repository = open_repository(options.repository)
+    name, version, label = parse_reference(options.model)
+    base = repository.base_path(name)
     if not base.is_dir():
-        raise NotFound(repository.unknown(options.model))
-    entries = history.read(base)
+        raise NotFound(repository.unknown(name))
+    entries = [
+        entry
+        for entry in history.read(base)
+        if (version is None or version in (entry.version, entry.live)) and (label is None or entry.label == label)
+    ]
     if options.json:
         for entry in entries:
             print(json.dumps(dataclasses.asdict(entry)))

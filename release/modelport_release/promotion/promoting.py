@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from modelport import history
@@ -20,8 +21,10 @@ from modelport.live import live_version
 from modelport.repository import Repository
 from modelport.serverconfig import All, ModelConfig, ServerConfig, Specific
 from modelport_client import Client
-from modelport_release.configuration import Configuration
-from modelport_release.steps import keep_live, refuse_unseen_move, steps_to
+from modelport_release.promotion import own_samples
+from modelport_release.promotion.configuration import Configuration
+from modelport_release.promotion.servers import Servers
+from modelport_release.promotion.steps import keep_live, refuse_unseen_move, steps_to
 
 _POLL_S = 0.2  # between two looks whether what is not wanted any more has gone
 
@@ -53,7 +56,8 @@ def promote(
         config: the ModelServerConfig file that the server was started with; None for the repository's own.
         label: moved to the version.
         unlabel: a label to be taken away.
-        server: gRPC target that is told at once and waited for; None leaves it to the server's polling of the file.
+        server: gRPC target that is told at once and waited for, or several with commas between: all change or none.
+            None leaves it to the server's polling of the file.
         repository: the folder where the version must be; None where it cannot be looked at.
         why: kept in the history.
         action: what the history calls it.
@@ -87,14 +91,15 @@ def promote(
             aim = keep_live(steps_to(before, version, label, unlabel, newest), before, newest, keep_unlabelled, say)[-1]
             where.change(aim)
         else:
-            with Client(server, timeout=timeout) as client:
-                _refuse_another_place(client, where, before)
-                states = client.status(model)
+            with Servers(server.split(","), timeout) as several:
+                several.each(lambda client: _refuse_another_place(client, where, before))
+                states = [one for found in several.each(lambda client: client.status(model)) for one in found]
                 newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
                 steps = steps_to(before, version, label, unlabel, newest)
                 steps = keep_live(steps, before, newest, keep_unlabelled, say)
                 say(f"{model}: waiting for {f'version {version}' if version else 'the newest version'} at {server} …")
-                _on_a_server(client, where, before, steps, version or newest, deadline)
+                folder = None if repository is None else Repository(repository)
+                _on_servers(several, where, before, steps, version or newest, folder, deadline)
                 aim = steps[-1]
         if aim == before:
             say(f"{model}: that is so already. Nothing was changed, and nothing is added to the history.")
@@ -113,27 +118,29 @@ def _configuration(config: Path | str | None, repository: Path | str | None) -> 
     return Configuration.of_repository(repository)
 
 
-def _on_a_server(
-    client: Client,
+def _on_servers(
+    several: Servers,
     where: Configuration,
     before: ModelConfig,
     steps: Sequence[ModelConfig],
     version: int | None,
+    repository: Repository | None,
     deadline: float,
 ) -> None:
-    """Change the file and the server, step by step; both are as they were when a step fails."""
+    """Change the file and the servers, step by step; all are as they were when a step fails."""
     text = where.text()
     try:
         for step in steps:
             where.change(step)
-            _tell(client, where, step, version, deadline)
+            several.each(partial(_tell, where=where, model=step, version=version, deadline=deadline))
+            if version is not None:  # before the label moves, which is the last step
+                several.each(partial(own_samples.ask, repository=repository, model=step.name, version=version))
     except BaseException:
         where.put_back(before, text)
         # The first error tells more; a server that comes back reads the file.
-        with suppress(ModelportError):
-            client.reload(_served(client, where, before.name))
+        several.try_each(lambda client: client.reload(_served(client, where, before.name)))
         raise
-    _wait_for_the_others_to_go(client, steps[-1], version, deadline)
+    several.each(partial(_wait_for_the_others_to_go, model=steps[-1], version=version, deadline=deadline))
 
 
 def _refuse_another_place(client: Client, where: Configuration, model: ModelConfig) -> None:

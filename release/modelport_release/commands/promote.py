@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelport.errors import InvalidArgument, Unavailable
+from modelport.layout import parse_reference
 from modelport.serverconfig import ModelConfig, Specific, format_policy
 from modelport_client import Client
-from modelport_release.promoting import promote
-from modelport_release.rollback import rollback
-
-STACK_CONFIG = Path("serving/config/models.config")  # what docker-compose.yml gives its servers
-_REPOSITORY = Path("models")
+from modelport_release.commands.arguments import REPOSITORY, STACK_CONFIG
+from modelport_release.promotion import servers
+from modelport_release.promotion.configuration import Configuration
+from modelport_release.promotion.promoting import promote
+from modelport_release.promotion.rollback import rollback
 
 
 def promote_main(argv: Sequence[str]) -> int:
@@ -34,17 +35,22 @@ def promote_main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--unlabel", metavar="NAME", help="take this label away")
     options = parser.parse_intermixed_args(argv)  # VERSION may stand behind options
+    options.model, told, at = parse_reference(options.model)
+    if told is not None or at is not None:
+        if options.version is not None:
+            parser.error(f"the version is named twice: {told or at} and {options.version}")
+        options.version = str(told or at)
     if (options.version is None) != (options.unlabel is not None) or (options.label and options.unlabel):
         parser.error("say a VERSION, perhaps with --label NAME; or --unlabel NAME alone")
     _put_back_on_sigterm()
     config, repository = _places(options)
     now = promote(
         options.model,
-        None if options.version is None else _version(options.version),
+        None if options.version is None else _version(options, config, repository),
         config=config,
         label=options.label,
         unlabel=options.unlabel,
-        server=None if options.file_only else options.server,
+        server=None if options.file_only else ",".join(options.server),
         repository=repository,
         why=options.why,
         keep_unlabelled=options.keep_unlabelled,
@@ -60,14 +66,20 @@ def rollback_main(argv: Sequence[str]) -> int:
     parser = _parser("rollback", "Back to the version that was live before, by the history of the model.")
     parser.add_argument("--label", metavar="NAME", help="back to the version that this label was on before")
     options = parser.parse_args(argv)
+    options.model, to, at = parse_reference(options.model)
+    if at is not None:
+        if options.label is not None and options.label != at:
+            parser.error(f"the label is named twice: @{at} and --label {options.label}")
+        options.label = at
     _put_back_on_sigterm()
     config, repository = _places(options)
     version, now = rollback(
         options.model,
-        repository=repository or options.repository or _REPOSITORY,
+        repository=repository or options.repository or REPOSITORY,
         config=config,
         label=options.label,
-        server=None if options.file_only else options.server,
+        to=to,
+        server=None if options.file_only else ",".join(options.server),
         why=options.why,
         say=_say,
         timeout=options.timeout,
@@ -90,7 +102,7 @@ def _put_back_on_sigterm() -> None:
 
 def _parser(name: str, text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
-    parser.add_argument("model", help="name of the model")
+    parser.add_argument("model", help="name of the model; NAME@VERSION and NAME@LABEL say which, too")
     parser.add_argument(
         "--repository", type=Path, metavar="DIR", help="the model repository (where the server says, else ./models)"
     )
@@ -102,7 +114,12 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
         "that does not say where its models are, such as that of docker-compose.yml)",
     )
     parser.add_argument(
-        "--server", default="localhost:8500", metavar="HOST:PORT", help="told at once and waited for (localhost:8500)"
+        "--server",
+        "--servers",
+        type=servers.addresses,
+        default=["localhost:8500"],
+        metavar="HOST:PORT[,…]",
+        help="told at once and waited for, all or none; dns:///NAME:PORT is every address of a name (localhost:8500)",
     )
     parser.add_argument("--file-only", action="store_true", help="change the file; the server's polling does the rest")
     parser.add_argument("--why", default="", metavar="TEXT", help="kept in the history")
@@ -116,7 +133,7 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
     config, repository = options.config, options.repository
     if not options.file_only:
         try:
-            with Client(options.server, timeout=options.timeout) as client:
+            with Client(options.server[0], timeout=options.timeout) as client:
                 there = client.base_path(options.model)
         except Unavailable as error:
             raise Unavailable(f"{error.message} Give --server, or --file-only to change the file alone.") from error
@@ -124,16 +141,25 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
             repository = repository or Path(there).parent
         elif config is None and STACK_CONFIG.is_file():
             config = STACK_CONFIG
-    repository = repository or _REPOSITORY
+    repository = repository or REPOSITORY
     return config, repository if (repository / options.model).is_dir() or config is None else None
 
 
-def _version(text: str) -> int | None:
-    if text == "latest":
+def _version(options: argparse.Namespace, config: Path | None, repository: Path | None) -> int | None:
+    """A number, `latest`, or the version that a label is on now."""
+    if options.version == "latest":
         return None
-    if not text.isdecimal():
-        raise InvalidArgument(f"Expected the number of a version, or 'latest'. Received: {text!r}")
-    return int(text)
+    if options.version.isdecimal():
+        return int(options.version)
+    where = Configuration(config) if config is not None else Configuration.of_repository(repository or REPOSITORY)
+    labels = where.model(options.model).labels
+    if options.version not in labels:
+        known = ", ".join(sorted(labels)) or "none"
+        raise InvalidArgument(
+            f"Expected the number of a version, a label of {options.model!r} ({known}), or 'latest'. Received: "
+            f"{options.version!r}"
+        )
+    return labels[options.version]
 
 
 def _tell(now: ModelConfig, options: argparse.Namespace, config: Path | None) -> None:
@@ -142,7 +168,7 @@ def _tell(now: ModelConfig, options: argparse.Namespace, config: Path | None) ->
         return
     labels = "".join(f"; {label} is version {now.labels[label]}" for label in sorted(now.labels))
     file = str(config) if config is not None else "models.config of the repository"
-    where = f"in {file}" if options.file_only else f"at {options.server} and in {file}"
+    where = f"in {file}" if options.file_only else f"at {', '.join(options.server)} and in {file}"
     print(f"{now.name}: {format_policy(now.policy)}{labels} {where}")
     if now.labels and isinstance(now.policy, Specific):
         highest = max(now.policy.versions)
