@@ -100,9 +100,9 @@ def test_no_server_sees_what_is_in_quarantine(repository):
 def test_what_is_in_use_is_not_quarantined(repository):
     promote("m", 2, repository=repository.root)
     promote("m", 3, label="canary", repository=repository.root)
-    with pytest.raises(FailedPrecondition, match="named by the configuration.*modelport rollback m"):
+    with pytest.raises(FailedPrecondition, match=r"named by the configuration.*modelport rollback m"):
         collecting.quarantine(repository, "m", 2, "why")
-    with pytest.raises(FailedPrecondition, match="bears the label 'canary'.*--label canary"):
+    with pytest.raises(FailedPrecondition, match=r"bears the label 'canary'.*--label canary"):
         collecting.quarantine(repository, "m", 3, "why")
     for number in (4, 5, 6, 7):
         collecting.quarantine(repository, "m", number, "why")

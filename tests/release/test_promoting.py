@@ -97,7 +97,7 @@ def test_a_label_takes_nothing_away(config, server, pinned, label_on, served):
         assert answers(client, label="new") == label_on
 
 
-def test_a_version_that_failed_once_is_told_to_need_another_number(config, server, tmp_path, add_version):
+def test_a_version_that_failed_once_comes_when_it_is_mended(config, server, tmp_path, add_version):
     broken = tmp_path / "models/m/3"
     broken.mkdir()
     (broken / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
@@ -107,10 +107,23 @@ def test_a_version_that_failed_once_is_told_to_need_another_number(config, serve
     promote("m", 2, config=config, server=server.grpc_address)
     shutil.rmtree(broken)
     add_version(tmp_path / "models/m", 3, "affine-2")
-    with pytest.raises(ModelportError, match="does not try a number twice"):
-        promote("m", 3, config=config, server=server.grpc_address)
+    promote("m", 3, config=config, server=server.grpc_address)
     with Client(server.grpc_address, retry=False) as client:
-        assert answers(client) == 2
+        assert answers(client) == 3
+
+
+def test_after_a_broken_version_the_one_that_answers_can_be_asked_for(config, server, tmp_path):
+    """Every promotion that named it waited its whole two minutes: it was no longer aspired, and never unloaded."""
+    broken = tmp_path / "models/m/10"
+    broken.mkdir()
+    (broken / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
+    promote("m", 1, config=config, server=server.grpc_address)
+    with pytest.raises(ModelportError):
+        promote("m", 10, config=config, server=server.grpc_address)
+    promote("m", 2, label="stable", config=config, server=server.grpc_address, timeout=20)
+    with Client(server.grpc_address, retry=False) as client:
+        assert client.predict("m", X, label="stable").version == 2
+        assert client.predict("m", X, version=1).version == 1
 
 
 def test_without_the_server_nothing_is_changed(config, capsys):

@@ -51,7 +51,7 @@ def test_or_none(repository, servers, tmp_path):
     other = Options(model_repository=str(repository), port=AUTO, max_num_load_retries=0)
     with Server(other) as third:
         pass
-    with pytest.raises(Unavailable, match="Give another|Connection|refuse|Unavailable|nobody|answer"):
+    with pytest.raises(Unavailable, match=r"Give another|Connection|refuse|Unavailable|nobody|answer"):
         promote("m", 2, repository=repository, server=f"{servers[0].grpc_address},{third.grpc_address}", timeout=2)
     assert (repository / "models.config").read_text() == before
     assert answers(servers[0]) == 1

@@ -186,6 +186,16 @@ def _tell(client: Client, where: Configuration, model: ModelConfig, version: int
     client.reload(_served(client, where, model.name))
     try:
         client.wait_until_available(model.name, version, max(deadline - time.monotonic(), 0.1))
+    except DeadlineExceeded as error:
+        kept = [one.version for one in states if one.state == "AVAILABLE" and one.version != version]
+        failed = [one.version for one in states if one.state == "END" and one.code]
+        if not failed or not kept:
+            raise
+        raise DeadlineExceeded(
+            f"{error.message} Version {failed[0]} did not load before. After that tensorflow_model_server keeps version "
+            f"{kept[0]} and waits for its unload with every set of versions that names it: serve another version alone "
+            f"first (modelport promote {model.name} {version}), or publish a good one. No restart is needed."
+        ) from error
     except FailedPrecondition as error:
         if not failed_before:
             raise

@@ -170,9 +170,13 @@ class Manager(Generic[S]):
     def _apply_pending(self) -> None:
         for name, versions in list(self._pending.items()):
             harnesses = self._models.setdefault(name, {})
-            # As in the real server, a set that brings back a version which is still on its way out has to wait.
-            if any(not h.aspired and h.servable_id.version in versions for h in harnesses.values()):
+            # As in the real server, a set that brings back a version which is on its way out has to wait. One that
+            # answers, kept because nothing better came up, is taken back at once: there the set would wait for ever.
+            back = [h for h in harnesses.values() if not h.aspired and h.servable_id.version in versions]
+            if any(h.phase is not Phase.READY or h.path != versions[h.servable_id.version] for h in back):
                 continue
+            for harness in back:
+                harness.aspired, harness.withdrawn = True, False
             del self._pending[name]
             for version, harness in harnesses.items():
                 if version not in versions:
@@ -248,6 +252,7 @@ class Manager(Generic[S]):
 
     def _plan_retry(self, harness: Harness[S], error: ModelportError) -> None:
         harness.failure = error
+        self._post(harness, State.LOADING, error)
         harness.retry_at = time.monotonic() + self._retry_interval_s
         number = self._retries + 1 - harness.attempts_left
         self._say(

@@ -256,3 +256,30 @@ def test_a_stop_while_a_load_comes_to_its_end_unloads_that_too():
         eventually(lambda: stops)
         assert stops == [True]
         assert told.state("m") is State.END
+
+
+def test_what_was_kept_for_want_of_a_better_one_is_taken_back():
+    """A set that named the version that goes on answering waited for its unload, which never came."""
+    load = Loader()
+    with managing(load, retries=0) as (manager, told):
+        manager.set_aspired("m", paths(1))
+        eventually(lambda: told.state("m") is State.AVAILABLE)
+        load.broken["m"] = DataLoss("no graph")
+        manager.set_aspired("m", paths(2))
+        eventually(lambda: told.state("m", 2) is State.END)
+        assert manager.available("m") == [1]
+        load.broken.clear()
+        manager.set_aspired("m", paths(1))
+        eventually(lambda: manager.settled("m"))
+        manager.set_aspired("m", paths(1, 3))
+        eventually(lambda: manager.available("m") == [3, 1])
+        assert not load.loaded["m", 1].closed.is_set()
+        manager.set_aspired("m", paths(2))
+        eventually(lambda: manager.available("m") == [2])
+
+
+def test_a_version_that_is_tried_again_says_why():
+    with managing(Loader({"bad": DataLoss("no graph")}), retry_interval_s=MINUTE_S) as (manager, told):
+        manager.set_aspired("bad", paths(1))
+        eventually(lambda: told.lines)
+        assert (told.state("bad"), error_of(told, "bad")) == (State.LOADING, ("DATA_LOSS", "no graph"))
