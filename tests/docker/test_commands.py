@@ -1,6 +1,5 @@
 """`modelport up | ps | logs | down` and `serve --container` on a real engine, and every way in which they cannot."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -40,14 +39,18 @@ def test_up_ps_logs_down(other):
     up = command(other, "up", check=True)
     assert "nothing to train" in up.stdout
     assert f"gRPC  127.0.0.1:{other.grpc_port}" in up.stdout
-    assert f"--tensorflow_session_parallelism={os.cpu_count()}" in other.inspect()["Args"]
+    assert other.inspect()["HostConfig"]["LogConfig"] == {
+        "Type": "json-file",
+        "Config": {"max-file": "3", "max-size": "10m"},
+    }
     with Client(other.grpc) as client:
         assert client.predict("digits", IMAGE).version == 1
     assert "(healthy)" in command(other, "ps", check=True).stdout
     assert "serving-1" in command(other, "logs", "serving", "--tail", "5", check=True).stdout
     begun = other.inspect()["State"]["StartedAt"]
     command(other, "up", check=True)
-    assert other.inspect()["State"]["StartedAt"] == begun, "what runs is left alone, its own ports are no obstacle"
+    other.compose("up", "--detach", "--wait", "serving")
+    assert other.inspect()["State"]["StartedAt"] == begun, "what runs is left alone, whichever of the two brought it up"
     elsewhere = command(other, "up", "embedded")
     assert "'serving' of this stack has it: 'modelport down' first" in last_line(elsewhere)
     command(other, "down", "--volumes", check=True)

@@ -61,7 +61,7 @@ def test_a_version_that_does_not_answer_its_own_samples_gets_no_label(repository
     request = repository / "m" / "2" / layout.REQUEST
     request.parent.mkdir(exist_ok=True)
     request.write_text(json.dumps({"inputs": {"x": [[["no", "numbers"]]]}}))
-    with pytest.raises(FailedPrecondition, match="version 2 of 'm' at .* to answer its own samples"):
+    with pytest.raises(FailedPrecondition, match=r"version 2 of 'm' at .* to answer its own samples"):
         promote("m", 2, label="canary", repository=repository, server=servers[0].grpc_address, timeout=20)
     with Client(servers[0].grpc_address) as client:
         with pytest.raises(ModelportError):

@@ -192,9 +192,9 @@ def _tell(client: Client, where: Configuration, model: ModelConfig, version: int
         if not failed or not kept:
             raise
         raise DeadlineExceeded(
-            f"{error.message} Version {failed[0]} did not load before. After that tensorflow_model_server keeps version "
-            f"{kept[0]} and waits for its unload with every set of versions that names it: serve another version alone "
-            f"first (modelport promote {model.name} {version}), or publish a good one. No restart is needed."
+            f"{error.message} Version {failed[0]} did not load before. After that tensorflow_model_server keeps "
+            f"version {kept[0]} and waits for its unload with every set of versions that names it: serve another version "
+            f"alone first (modelport promote {model.name} {version}), or publish a good one. No restart is needed."
         ) from error
     except FailedPrecondition as error:
         if not failed_before:

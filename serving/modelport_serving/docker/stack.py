@@ -1,7 +1,7 @@
 """`modelport up | down | logs | ps`: docker-compose.yml, driven through Compose.
 
 Compose does the work and shows its progress. Here is what it leaves out: a look at the engine, the ports and the images
-before anything is changed, numbers of threads that fit the engine's machine, the embedded server where there is no real
+before anything is changed, the embedded server where there is no real
 image, and the server's own reason when it does not become healthy.
 """
 
@@ -47,7 +47,7 @@ def up_main(argv: Sequence[str]) -> int:
             print("This engine runs arm64, for which tensorflow/serving has no image: our own server takes its place.")
             server = "embedded"
         services = [server, *(name for part in options.parts for name in _BESIDE.get(part, []))]
-        compose = Compose(options.file, _threads(engines.cores(engine)))
+        compose = Compose(options.file)
         _bring_up(compose, engine, services, options.timeout)
     ports = {port["target"]: port for port in compose.configuration()["services"][server].get("ports", [])}
     addresses = {target: f"{port.get('host_ip', 'localhost')}:{port['published']}" for target, port in ports.items()}
@@ -111,11 +111,6 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"modelport {name}", description=text)
     parser.add_argument("--file", type=Path, metavar="FILE", help=f"default: {FILE}, here or in a folder above")
     return parser
-
-
-def _threads(cores: int) -> dict[str, str]:
-    """Numbers of threads for the engine's machine; the file has the reasons."""
-    return {"SERVING_CPUS": str(cores), "SERVING_GRPC_THREADS": str(max(64, 16 * cores))}
 
 
 def _check_ports(service: str, configured: Mapping[str, Any], running: Collection[str]) -> None:
