@@ -193,7 +193,7 @@ def _tell(client: Client, where: Configuration, model: ModelConfig, version: int
             raise
         raise DeadlineExceeded(
             f"{error.message} Version {failed[0]} did not load before. After that tensorflow_model_server keeps "
-            f"version {kept[0]} and waits for its unload with every set of versions that names it: serve another version "
+            f"version {kept[0]} and waits for its unload with every set of versions that names it: serve another one "
             f"alone first (modelport promote {model.name} {version}), or publish a good one. No restart is needed."
         ) from error
     except FailedPrecondition as error:

@@ -1,0 +1,122 @@
+"""A base path, and a repository of several: whether the versions are where a server looks for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelport import history, layout, live
+from modelport.errors import ModelportError
+from modelport.layout import parse_version
+from modelport.repository import Repository
+from modelport.serverconfig import Specific
+from modelport_release.doctor import versions
+from modelport_release.doctor.finding import Finding
+
+
+def is_base_path(path: Path) -> bool:
+    """Whether a folder is a model's base path, or would be one, and no repository of several."""
+    if (path / layout.SAVED_MODEL).exists():
+        return True
+    children = [child for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")]
+    return any(parse_version(child.name) is not None or (child / layout.SAVED_MODEL).exists() for child in children)
+
+
+def check_repository(root: Path, target: str | None = None) -> Iterator[Finding]:
+    """Each model of a repository, and what its models.config says."""
+    folders = [child for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    if not folders:
+        yield Finding(
+            "error", str(root), "It has no models.", "modelport publish RUN --name NAME --repository " + str(root)
+        )
+    for folder in folders:
+        yield from check_base_path(folder, target)
+    yield from _live(Repository(root))
+
+
+def check_base_path(base: Path, target: str | None = None) -> Iterator[Finding]:
+    """One model: the names of its versions, and each of them."""
+    if (base / layout.SAVED_MODEL).exists():
+        number = parse_version(base.name)
+        if number is not None:
+            what, do = "It is a version, not the base path of a model.", f"Give the folder above: {base.parent}"
+        else:
+            what = "The SavedModel lies in the base path itself, where servers look for folders of numbers."
+            do = f"mkdir {base}.new && mv {base} {base}.new/1 && mv {base}.new {base}"
+        yield Finding("error", str(base), what, do)
+        return
+    numbers: dict[int, list[str]] = defaultdict(list)
+    for child in sorted(base.iterdir()):
+        number = parse_version(child.name)
+        if number is not None:
+            numbers[number].append(child.name)
+        elif (child / layout.SAVED_MODEL).exists() and not child.name.startswith("."):
+            yield Finding(
+                "error",
+                str(child),
+                f"{child.name!r} is no number, so no server looks at it.",
+                f"mv {child} {base / str(max(numbers, default=0) + 1)}",
+            )
+        elif child.is_dir() and not child.name.startswith("."):
+            yield from _nested(base, child)
+    for number, names in numbers.items():
+        if len(names) > 1:
+            used, *others = reversed(names)
+            yield Finding(
+                "error",
+                str(base),
+                f"{' and '.join(map(repr, names))} are both version {number}; servers take {used!r}.",
+                f"Rename the other: mv {base / others[0]} {base / str(max(numbers) + 1)}",
+            )
+    if not numbers:
+        yield Finding(
+            "error",
+            str(base),
+            "It has no version: no folder with a number.",
+            f"modelport publish RUN --name {base.name}",
+        )
+    for path in layout.list_versions(base).values():
+        yield from versions.check(path, target)
+    try:
+        history.read(base)
+    except ModelportError as error:
+        yield Finding("error", str(base / layout.HISTORY), error.message, "")
+
+
+def _nested(base: Path, child: Path) -> Iterator[Finding]:
+    inner = [one for one in child.iterdir() if one.is_dir() and parse_version(one.name) is not None]
+    if any((one / layout.SAVED_MODEL).exists() for one in inner):
+        yield Finding(
+            "error",
+            str(child),
+            f"The versions are nested one level too deep: they are in {child.name!r} within the base path.",
+            f"mv {child}/* {base}/ && rmdir {child}",
+        )
+
+
+def _live(repository: Repository) -> Iterator[Finding]:
+    path = repository.root / layout.MODELS_CONFIG
+    for name in repository.models():
+        try:
+            config = live.model_config(repository, name)
+        except ModelportError as error:
+            yield Finding("error", str(path), error.message, "Put it right, or move it away: the newest are then live.")
+            return
+        numbers = repository.versions(name)
+        for version in config.policy.versions if isinstance(config.policy, Specific) else ():
+            if version not in numbers:
+                yield Finding(
+                    "error",
+                    str(path),
+                    f"Version {version} of {name!r} is to be served and is not there.",
+                    f"modelport promote {name} {numbers[-1]}",
+                )
+        for label, version in config.labels.items():
+            if version not in numbers:
+                yield Finding(
+                    "error",
+                    str(path),
+                    f"The label {label!r} of {name!r} is on version {version}, which is not there.",
+                    f"modelport promote {name} {numbers[-1]} --label {label} (or --unlabel {label} alone)",
+                )
