@@ -104,7 +104,7 @@ def publish(
             manifest = prepare(staging.path, name, source, version, live, wishes, steps)
             published = staging.commit(manifest)
         if published.new:
-            _note(repository, published, manifest, force or breaking or "")
+            _note(repository, published, manifest)
         return published
 
 
@@ -209,10 +209,12 @@ def _source(model: Any, allow_lambda: bool, **given: Any) -> Source:
     return source
 
 
-def _note(repository: Repository, published: Published, manifest: Manifest, why: str) -> None:
+def _note(repository: Repository, published: Published, manifest: Manifest) -> None:
     """Write the version into the model's history; it is live at once where always the newest is."""
     config = live.model_config(repository, published.model)
     newest = max(repository.versions(published.model), default=published.version)
+    declared = [one["figures"].get("declared") for one in manifest.proof["checks"]]
+    why = manifest.proof["forced"] or next(filter(None, declared), "")
     told = f"{manifest.proof['verdict']} {manifest.content_digest[:16]}".strip()
     entry = history.Entry(
         "publish", published.version, live.live_version(config, newest), dict(config.labels), why=why, verdict=told

@@ -1,4 +1,4 @@
-"""`modelport demo`: the whole path with the project's own commands, ending in a swap of versions under load."""
+"""`modelport demo`: the whole path with the project's own commands: a swap under load, a release, and the way back."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
+from modelport import live
 from modelport.errors import FailedPrecondition
 from modelport.repository import Repository
 from modelport.run_record import SAMPLES, read_npz
+from modelport.serverconfig import Latest
 from modelport_client import Client, Prediction
 from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 from modelport_training.digits_drawing import draw_digits
 
 MODEL = "digits"
 RATE = 50  # requests a second while the second version is made
+HASTY = "0.00001"  # a learning rate at which one epoch teaches next to nothing
+REFUSED = 3  # exit code of a publication that the gate refuses
 SETTLE_S = 2.0  # of steady load before and after the swap
 PATIENCE_S = 60.0
 
@@ -56,11 +60,14 @@ class Demo:
         run = self._train_and_publish()
         _headline("2. Serve the repository")
         with self._serving() as server:
+            self._newest_is_live(server)
             _headline("3. Ask for predictions")
             with self._timed("predict"):
                 self._predict(run, server)
             _headline(f"4. Train and publish the next version while {RATE} requests a second come in")
             failed = self._swap_under_load(run, server)
+            _headline("5. Promote it, see a bad version refused, and go back")
+            self._release(server)
             _headline("Done")
             print("   ".join(f"{name} {seconds:.1f} s" for name, seconds in self._times), "\n")
             self._say_what_next(server, keep)
@@ -75,13 +82,16 @@ class Demo:
         with self._timed("train"):
             _command("train", self._recipe, "--output", str(run), "--seed", str(newest + 1), "--overwrite")
         with self._timed("export, prove, publish"):
-            _command("publish", str(run), "--name", MODEL, "--repository", str(self._repository.root))
+            publish = ["publish", str(run), "--name", MODEL, "--repository", str(self._repository.root)]
+            _command(
+                *publish, *([] if newest == 0 else ["--force", "the demo shows a swap, whichever model is better"])
+            )
         return run
 
     @contextmanager
     def _serving(self) -> Iterator[DemoServer]:
         with self._timed("serve"):
-            server = DemoServer(self._repository.base_path(MODEL))
+            server = DemoServer(self._repository.root)
         try:
             yield server
         finally:
@@ -124,6 +134,28 @@ class Demo:
                 time.sleep(SETTLE_S)
         return _report(load.outcomes, version)
 
+    def _newest_is_live(self, server: DemoServer) -> None:
+        """An earlier demo went back to a version: this one wants its new ones to be taken up."""
+        if not isinstance(live.model_config(self._repository, MODEL).policy, Latest):
+            self._release_command("promote", f"{MODEL}", "latest", server=server)
+
+    def _release(self, server: DemoServer) -> None:
+        newest = max(self._repository.versions(MODEL))
+        with self._timed("promote"):
+            self._release_command("promote", f"{MODEL}@{newest}", "--why", "the demo likes it", server=server)
+        hasty = self._runs / "demo-hasty"
+        with self._timed("refused"):
+            settings = ["--epochs", "1", "--learning_rate", HASTY]
+            _command("train", "sequential", "--output", str(hasty), "--overwrite", *settings)
+            publish = ["publish", str(hasty), "--name", MODEL, "--repository", str(self._repository.root)]
+            _command(*publish, expected=REFUSED)
+        with self._timed("rollback"):
+            self._release_command("rollback", MODEL, "--why", "to show the way back", server=server)
+        _command("history", MODEL, "--repository", str(self._repository.root))
+
+    def _release_command(self, *words: str, server: DemoServer) -> None:
+        _command(*words, "--server", server.grpc, "--repository", str(self._repository.root))
+
     def _say_what_next(self, server: DemoServer, keep: bool) -> None:
         print("READY", flush=True)
         _command("status", MODEL, "--server", server.grpc)
@@ -146,14 +178,8 @@ class Demo:
 class DemoServer:
     """`modelport serve` on free ports, as a process of its own; what it printed is kept."""
 
-    def __init__(self, base_path: Path) -> None:
-        command = [
-            "serve",
-            f"--model_name={MODEL}",
-            f"--model_base_path={base_path}",
-            "--port=auto",
-            "--rest_api_port=auto",
-        ]
+    def __init__(self, repository: Path) -> None:
+        command = ["serve", str(repository), "--port=auto", "--rest_api_port=auto"]
         _show_command(command)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "modelport", *command], stdout=subprocess.PIPE, text=True, encoding="utf-8"
@@ -214,11 +240,11 @@ def _show_command(words: Sequence[str]) -> None:
     print(f"$ modelport {' '.join(words)}", flush=True)
 
 
-def _command(*words: str) -> None:
+def _command(*words: str, expected: int = 0) -> None:
     """Run one of our commands, its output shown; its own error text is enough when it fails."""
     _show_command(words)
     result = subprocess.run([sys.executable, "-m", "modelport", *words], env=os.environ, check=False)
-    if result.returncode:
+    if result.returncode != expected:
         raise FailedPrecondition(
             f"'modelport {words[0]}' failed with exit code {result.returncode}; it said why above."
         )

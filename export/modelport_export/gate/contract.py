@@ -74,7 +74,8 @@ def check_labels(
         f"and is called {mine['label'][first].decode()!r}."
     )
     if breaking is not None:
-        return Check("contract", "warning", f"Declared as breaking ({breaking}): {sentence}", bound)
+        told = f"Declared as breaking ({breaking}): {sentence}"
+        return Check("contract", "warning", told, bound, {"declared": breaking})
     hint = 'Give the labels in the order of the classes, or declare it: --breaking "why".'
     return Check("contract", "refused", f"{sentence} {hint}", bound)
 

@@ -10,6 +10,7 @@ from modelport_export.gate.verdict import Check
 
 MUCH = 2.0  # times the live version's figure, above which a cost is a warning
 _FIRST = 2.0  # times the median, that the first request may take
+_FIRST_NOISE_MS = 10.0  # that a connection and a process cost once, whatever the model is
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def check_warm(gate: Gate, first_ms: float, p50_ms: float) -> Check:
             "warm", "refused", f"{told}; at most {bound:g} ms is asked for.", f"max_first_ms {bound:g}", figures
         )
     if first_ms > _FIRST * p50_ms:
+        if first_ms - p50_ms <= _FIRST_NOISE_MS:
+            return Check("warm", "reported", f"{told}.", f"{_FIRST:g} × the median", figures)
         sentence = f"{told}: more than {_FIRST:g} times as long, so the warm-up does not warm all of it."
         return Check("warm", "warning", sentence, f"{_FIRST:g} × the median", figures)
     return Check("warm", "passed", f"{told}.", f"{_FIRST:g} × the median", figures)
