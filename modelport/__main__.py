@@ -53,6 +53,7 @@ SUBCOMMANDS = {
     "history": Subcommand(
         "modelport_release.commands.history", "main", "", "what was done with a model's versions, by whom and why"
     ),
+    "report": Subcommand("modelport_release.commands.report", "main", "", "the report of a version, as a page"),
     "doctor": Subcommand("modelport_release.commands.doctor", "main", "", "what is wrong, and what to type"),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),

@@ -10,6 +10,7 @@
         │   └── assets.extra/
         │       ├── manifest.json                 `modelport.manifest`
         │       ├── report.md                     the proof, for a person
+    │       ├── report.html                   the verdict, for a person with a browser
         │       ├── request.json                  a request of one row over REST
     │       ├── evaluation.npz                held-out rows (`modelport.evaluation_rows`), unless they are kept out
         │       └── tf_serving_warmup_requests    replayed before the version answers
@@ -39,6 +40,7 @@ ASSETS = Path("assets")
 EXTRA = Path("assets.extra")
 MANIFEST = EXTRA / "manifest.json"
 REPORT = EXTRA / "report.md"
+HTML_REPORT = EXTRA / "report.html"
 REQUEST = EXTRA / "request.json"
 EVALUATION = EXTRA / "evaluation.npz"
 WARMUP_REQUESTS = EXTRA / "tf_serving_warmup_requests"

@@ -18,12 +18,16 @@ from modelport_export import environment, report, savedmodel, usage
 from modelport_export.gate import contract, examining, verdict
 from modelport_export.gate.bounds import Gate
 from modelport_export.gate.live_version import LiveVersion
+from modelport_export.gate.quality import MOST_CLASSES
 from modelport_export.gate.verdict import Check
+from modelport_export.report_page import page
 from modelport_export.signatures import SERVING_DEFAULT, Array, as_bytes
 from modelport_export.sources import Source
 from modelport_export.steps import Steps
 from modelport_export.verdicts import verdict_of
 from modelport_export.versions import Version
+
+MOST_EPOCHS = 1000  # of a learning curve: the manifest stays small
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ def prepare(
         "live": None if live is None else live.number,
         "quality": judged["quality"],
         "costs": judged["costs"],
+        "calls_ms": judged["calls_ms"],
+        "labels": list(version.labels)[:MOST_CLASSES],
+        "learning_curve": [dict(epoch) for epoch in source.history[-MOST_EPOCHS:]],
         "metrics": judged["trained"],
         "seconds": steps.seconds,
         **figures,
@@ -142,6 +149,8 @@ def prepare(
         loop_free=[signature for signature, found in independence.items() if found["loop_free"]],
     )
     (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
+    with steps.step("report"):
+        (folder / layout.HTML_REPORT).write_text(page.render(manifest, evaluation), "utf-8")
     return manifest
 
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from modelport import atomic, history, live
+from modelport import atomic, layout, live
+from modelport import history as histories
 from modelport import manifest as manifests
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport.layout import check_name
 from modelport.manifest import Manifest
 from modelport.repository import Repository
+from modelport.run_record import read_npz
 from modelport.staging import Published
 from modelport_export import report, sources, versions, workspaces
 from modelport_export.gate import cost, verdict
@@ -22,6 +24,7 @@ from modelport_export.gate.bounds import Gate
 from modelport_export.gate.live_version import LiveVersion
 from modelport_export.images import ImageInput
 from modelport_export.preparing import Wishes, prepare
+from modelport_export.report_page import page
 from modelport_export.signatures import Array
 from modelport_export.sources import Source
 from modelport_export.steps import Steps
@@ -40,6 +43,7 @@ def publish(
     metrics: Mapping[str, float] | None = None,
     data: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    history: Sequence[Mapping[str, float]] | None = None,
     evaluation: Mapping[str, Array] | None = None,
     input_signature: Any = None,
     gate: Gate | None = None,
@@ -64,6 +68,7 @@ def publish(
         metrics: on held-out data, for the manifest and for the comparison with the newest version.
         data: source and fingerprint of the training data, for the manifest.
         training: configuration of the training, for the manifest.
+        history: one mapping an epoch, of losses and metrics, for the report.
         evaluation: held-out rows: inputs by name, and what the model ought to answer as `label` or `target_OUTPUT`.
             It is held against the live version on them, and they go along with it (`modelport.evaluation_rows`).
         input_signature: name → tf.TensorSpec, for a subclassed model or to free a dimension.
@@ -87,7 +92,7 @@ def publish(
     check_name(name)
     repository = repository if isinstance(repository, Repository) else Repository(repository)
     given = {"image": image, "labels": labels, "samples": samples, "metrics": metrics, "data": data}
-    source = _source(model, allow_lambda, **given, training=training, evaluation=evaluation)
+    source = _source(model, allow_lambda, **given, training=training, history=history, evaluation=evaluation)
     options = Options(allow_lambda, allow_non_finite, unproven, scores)
     wishes = Wishes(gate or Gate(), breaking, force, unproven, allow_non_finite)
     steps = Steps(progress)
@@ -216,10 +221,10 @@ def _note(repository: Repository, published: Published, manifest: Manifest) -> N
     declared = [one["figures"].get("declared") for one in manifest.proof["checks"]]
     why = manifest.proof["forced"] or next(filter(None, declared), "")
     told = f"{manifest.proof['verdict']} {manifest.content_digest[:16]}".strip()
-    entry = history.Entry(
+    entry = histories.Entry(
         "publish", published.version, live.live_version(config, newest), dict(config.labels), why=why, verdict=told
     )
-    history.append(published.path.parent, entry)
+    histories.append(published.path.parent, entry)
 
 
 def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: Steps) -> None:
@@ -235,7 +240,8 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | 
     proof = {**manifest.proof, "notes": [*notes, told], **verdict_of(version, None), **figures}
     independence = figures["row_independence"]
     # The report follows from the manifest: it is no file of the content, and is written after it.
-    files = {name: digest for name, digest in manifest.files.items() if name != report.RELATIVE_PATH.as_posix()}
+    derived = {report.RELATIVE_PATH.as_posix(), layout.HTML_REPORT.as_posix()}
+    files = {name: digest for name, digest in manifest.files.items() if name not in derived}
     proven = dataclasses.replace(
         manifest,
         proof=proof,
@@ -253,3 +259,5 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | 
         raise FailedPrecondition(f"Expected {str(path)!r} as it was before the proof. Somebody changed it meanwhile.")
     atomic.write_text(path / manifests.RELATIVE_PATH, proven.to_json())
     atomic.write_text(path / report.RELATIVE_PATH, report.render(proven))
+    rows = path / layout.EVALUATION
+    atomic.write_text(path / layout.HTML_REPORT, page.render(proven, read_npz(rows) if rows.exists() else None))

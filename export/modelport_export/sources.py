@@ -34,6 +34,7 @@ class Source:
     metrics: Mapping[str, float] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()  # one mapping an epoch
     evaluation: Mapping[str, Array] | None = None  # held-out rows with what the model ought to answer
 
 
@@ -106,6 +107,7 @@ def _load_run(folder: Path, record: RunRecord, allow_lambda: bool) -> Source:
         metrics=record.metrics,
         data=record.dataset,
         training={"recipe": record.recipe, **record.settings},
+        history=record.history,
         evaluation=_load_evaluation(folder, image),
     )
 

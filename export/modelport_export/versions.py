@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ class Version(Protocol):
 
     `content_digest` is equal for equal content; `feeds` are sample inputs by signature name and input alias, empty when
     there are no samples; `sampled` is "random" or "real"; `unasked` says why the signature that clients
-    get by default cannot be asked; `notes` are for the report.
+    get by default cannot be asked; `notes` are for the report; `labels` are those of an image classifier.
     """
 
     content_digest: str
@@ -40,6 +40,7 @@ class Version(Protocol):
     sampled: str
     unasked: str | None
     notes: list[str]
+    labels: Sequence[str]
 
     def write(self, folder: Path, name: str) -> None:
         """Fill an empty folder."""
@@ -105,6 +106,7 @@ class FromKeras:
         effects.refuse_state(model, endpoints)
         self.signatures = {name: endpoint.signature for name, endpoint in endpoints.items()}
         self.notes = list(self._servable.notes)
+        self.labels: Sequence[str] = self._servable.labels
         self._infinite = frozenset(options.infinite)
         check_outputs(self._infinite, self.signatures)
         inputs = self.signatures[SERVING_DEFAULT].inputs
@@ -162,6 +164,7 @@ class FromSavedModel:
         self.signatures, sparse = savedmodel.read_signatures(self._source)
         self._infinite = frozenset(options.infinite)
         check_outputs(self._infinite, self.signatures)
+        self.labels: Sequence[str] = ()
         self.notes = [
             "Published as it was found, and compared with what TensorFlow's own session answers: without a Keras model."
         ]

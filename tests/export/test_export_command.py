@@ -41,7 +41,7 @@ def test_what_publish_prints_works_when_pasted(run_folder, tmp_path, capsys, ser
     for row in ("image_bytes", "probabilities", "[-1, 28, 28]", "uint8"):
         assert row in text
     assert "16 real samples" in text
-    assert [line.split()[0] for line in steps.splitlines()] == ["load", "describe", "write", "prove"]
+    assert [line.split()[0] for line in steps.splitlines()] == ["load", "describe", "write", "prove", "report"]
 
     server = serve(
         "--model_name=digits", f"--model_base_path={repository / 'digits'}", "--port=auto", "--rest_api_port=auto"

@@ -29,11 +29,12 @@ def test_an_image_classifier_is_published_proven_and_not_twice(tmp_path, digits,
     steps = []
     given = {"name": "digits", "repository": tmp_path, "image": IMAGE, "samples": {"image": images}}
     first = publish(digits(), metrics={"accuracy": 0.9}, progress=steps.append, **given)
-    assert (first.version, first.new, steps) == (1, True, ["describe", "write", "prove"])
+    assert (first.version, first.new, steps) == (1, True, ["describe", "write", "prove", "report"])
     assert left_behind(tmp_path / "digits" / "1") == [
         "assets",
         "assets.extra",
         "assets.extra/manifest.json",
+        "assets.extra/report.html",
         "assets.extra/report.md",
         "assets.extra/request.json",
         "assets.extra/tf_serving_warmup_requests",
@@ -61,7 +62,7 @@ def test_an_image_classifier_is_published_proven_and_not_twice(tmp_path, digits,
 
     again = publish(digits(), progress=steps.append, **given)
     assert (again.version, again.new, again.path) == (1, False, first.path)
-    assert steps[3:] == ["describe"], "equal content is known before it is written"
+    assert steps[4:] == ["describe"], "equal content is known before it is written"
     assert left_behind(tmp_path / "digits")[0] == "1"
 
     other_labels = {**given, "labels": "ABCDEFGHIJ"}

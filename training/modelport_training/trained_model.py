@@ -102,6 +102,7 @@ class TrainedModel:
             metrics=self.metrics,
             data=self.data,
             training=self.settings,
+            history=self.history,
             **{"evaluation": self._evaluation(), **options},
         )
 

@@ -96,8 +96,10 @@ def examine(
     checks += quality.hold_regressions(gate, table)
     mine = _costs(server, folder, None if single is None else single.figures)
     theirs: dict[str, float] = {}
+    calls: dict[str, Sequence[float]] = {"this": single.calls} if single is not None else {}
     if live is not None and beside is not None:
-        theirs = _costs(beside, live.path, _latency(beside, name, single))
+        their_latency, calls["live"] = _latency(beside, name, single)
+        theirs = _costs(beside, live.path, their_latency)
     checks += cost.check(gate, mine, theirs, None if live is None else live.number)
     if single is not None:
         checks.append(cost.check_warm(gate, single.figures["first"], single.figures["p50"]))
@@ -105,19 +107,22 @@ def examine(
         "checks": [dataclasses.asdict(check) for check in checks],
         "quality": figures,
         "costs": {"this": mine, "live": theirs},
+        "calls_ms": calls,
         "trained": table,
     }
     return {"judged": judged}
 
 
-def _latency(server: ValidationServer, name: str, single: Single | None) -> Mapping[str, float] | None:
-    """The live version's latency for the same requests; None where it does not take them."""
+def _latency(
+    server: ValidationServer, name: str, single: Single | None
+) -> tuple[Mapping[str, float] | None, Sequence[float]]:
+    """The live version's latency for the same requests; nothing where it does not take them."""
     if single is None:
-        return None
+        return None, []
     try:
         return latency.steady(server.client, name, single.signature, single.rows, single.inputs, single.timeout)
     except ModelportError:
-        return None
+        return None, []
 
 
 def _costs(server: ValidationServer, folder: Path, single: Mapping[str, float] | None) -> dict[str, float]:

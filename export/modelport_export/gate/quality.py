@@ -19,6 +19,7 @@ from modelport_export.gate.verdict import Check
 from modelport_export.signatures import Array
 
 MOST_CLASSES = 1000  # whose figures are kept: the manifest stays small
+MOST_MISTAKES = 12  # that are shown
 _BINS = 10  # of the confidences, for the calibration
 
 
@@ -58,7 +59,7 @@ def evaluate(
                 checks.append(Check("quality", "warning", f"Version {live} could not be evaluated: {error}."))
         found.append(mine)
         figures["metrics"].update(mine.means)
-        figures["targets"][name] = _by_class(mine, theirs)
+        figures["targets"][name] = {**_by_class(mine, theirs), "mistakes": _mistakes(mine, answers.rows)}
         checks += _compared(mine, theirs, live) if theirs is not None else [_alone(mine, len(wanted))]
     return checks, figures, found
 
@@ -69,7 +70,7 @@ def _alone(mine: Scores, rows: int) -> Check:
 
 
 def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]:
-    for name in mine.rows.keys() & theirs.rows.keys():
+    for name in (name for name in mine.rows if name in theirs.rows):
         full = mine.prefix + name
         sign = 1.0 if name in LOWER_IS_BETTER else -1.0
         worse, low, high = interval(sign * (mine.rows[name] - theirs.rows[name]))
@@ -138,6 +139,21 @@ def _by_class(mine: Scores, theirs: Scores | None) -> dict[str, Any]:
             if (place == one).any()
         ]
     return found
+
+
+def _mistakes(mine: Scores, rows: Array) -> list[dict[str, float]]:
+    """The worst answers: wrong classes by confidence, numbers by how far they are off."""
+    found = []
+    if mine.truth is not None and mine.told is not None:
+        sure = mine.confidence if mine.confidence is not None else np.zeros(len(rows))
+        wrong = np.flatnonzero(mine.truth != mine.told)
+        for place in wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]:
+            entry = {"row": int(rows[place]), "truth": int(mine.truth[place]), "told": int(mine.told[place])}
+            found.append({**entry, "confidence": float(sure[place])})
+        return found
+    off = mine.rows[mine.judged]
+    worst = np.argsort(-off, kind="stable")[:MOST_MISTAKES]
+    return [{"row": int(rows[place]), "off": float(off[place])} for place in worst]
 
 
 def hold(gate: Gate, served: Mapping[str, float], trained: Mapping[str, float]) -> Iterator[Check]:

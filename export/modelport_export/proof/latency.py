@@ -26,8 +26,12 @@ def first(client: Client, name: str, signature: str, rows: Rows, inputs: Mapping
 
 def steady(
     client: Client, name: str, signature: str, rows: Rows, inputs: Mapping[str, Array], timeout: float
-) -> dict[str, float]:
-    """Milliseconds of requests of one unit, one after the other, as a client of the same machine sees them."""
+) -> tuple[dict[str, float], list[float]]:
+    """Milliseconds of requests of one unit, one after the other, as a client of the same machine sees them.
+
+    Returns:
+        Figures of all, and each.
+    """
     count = rows.count(inputs)
     seconds: list[float] = []
     end = time.monotonic() + LATENCY_S
@@ -37,4 +41,4 @@ def steady(
         client.predict(name, row, signature=signature, timeout=timeout)
         seconds.append(time.perf_counter() - begin)
     p50, p99 = np.percentile(seconds, (50, 99)) * 1e3
-    return {"p50": float(p50), "p99": float(p99), "calls": len(seconds)}
+    return {"p50": float(p50), "p99": float(p99), "calls": len(seconds)}, [round(one * 1e3, 3) for one in seconds]

@@ -65,6 +65,7 @@ class Single:
         inputs: samples, unit by unit.
         timeout: seconds of a call.
         figures: milliseconds: first, p50, p99, and the number of calls.
+        calls: milliseconds of each.
     """
 
     signature: str
@@ -72,6 +73,7 @@ class Single:
     inputs: Samples
     timeout: float
     figures: Mapping[str, float]
+    calls: Sequence[float]
 
 
 # What is done with the server once its answers are proven; gives further figures.
@@ -173,8 +175,8 @@ class _Asking:
     def single(self, first_ms: float) -> Single:
         """Measure the steady ones."""
         asked = self._request()
-        figures = {"first": first_ms, **latency.steady(self.client, self.name, *asked, self.timeout)}
-        return Single(*asked, self.timeout, figures)
+        figures, calls = latency.steady(self.client, self.name, *asked, self.timeout)
+        return Single(*asked, self.timeout, {"first": first_ms, **figures}, calls)
 
     def run(self) -> None:
         subject = self.subject
