@@ -8,6 +8,8 @@ PEER := tensorflow-serving-api==2.21.0
 ZOO := keras-hub==0.25.0 kagglehub==1.0.3 kagglesdk==0.1.38 regex==2026.11.19
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 600
+# How often `make torture` kills.
+KILLS ?= 3000
 # What `make test-docker` runs.
 DOCKER_TESTS ?= tests/docker
 
@@ -16,7 +18,7 @@ SLOW_FOLDERS := tests/docker tests/training tests/export tests/system tests/depl
   tests/clients_elsewhere tests/conformance tests/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-docker check bench format fuzz protos lock clean
+.PHONY: help setup demo test test-fast test-docker check bench format fuzz torture protos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +62,10 @@ fuzz: setup ## look for inputs that break the decoders; FUZZ_SECONDS for each ta
 	@failed=0; for name in json wire; do echo "== fuzz_$$name: new inputs go to build/fuzz/$$name, findings to build/fuzz"; \
 	  $(BIN)/python tests/fuzz/fuzz_$$name.py -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -artifact_prefix=build/fuzz/ \
 	    build/fuzz/$$name tests/fuzz/corpus/$$name || failed=1; done; exit $$failed
+
+torture: setup ## kill and crowd the writers of a repository; KILLS at random moments (3000)
+	@$(BIN)/python -m tests.torture.random_kills --kills $(KILLS)
+	@$(BIN)/python -m tests.torture.crowd --seconds 60
 
 protos: setup ## compile modelport/wire/protos to the descriptor set and the type stubs
 	@$(BIN)/python -m modelport.wire.compile

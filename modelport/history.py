@@ -14,6 +14,7 @@ import getpass
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from modelport.regular_files import read_bounded
 
 SCHEMA = 1
 _MOST_BYTES = 64 * 2**20  # some 200,000 lines
+_MOST_LINE_BYTES = 2**20  # a reason may be long, and labels many
 _TORN = ".torn"  # is added to the name of the file that lines without an end are put into
 
 
@@ -65,7 +67,7 @@ def append(base_path: Path, entry: Entry) -> Entry:
 
     Raises:
         FailedPrecondition: a newer modelport wrote into it.
-        DataLoss: a line in the middle is no history.
+        DataLoss: the last line is no history; those before it are looked at by `read`.
         PermissionDenied, ResourceExhausted, …: the disk refuses.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -73,8 +75,9 @@ def append(base_path: Path, entry: Entry) -> Entry:
     path = base_path / layout.HISTORY
     try:
         with _locked(path) as handle:
-            _put_torn_aside(path, handle)
-            read(base_path)  # whoever cannot read it does not write into it
+            last = _put_torn_aside(path, handle)
+            if last:
+                _entry(path, None, last)  # whoever cannot read it does not write into it
             line = complete.to_json().encode() + b"\n"
             end = os.fstat(handle).st_size
             try:
@@ -103,38 +106,51 @@ def read(base_path: Path) -> list[Entry]:
     return [_entry(path, number, line) for number, line in enumerate(lines, 1)]
 
 
-def _entry(path: Path, number: int, line: bytes) -> Entry:
+def _entry(path: Path, number: int | None, line: bytes) -> Entry:
+    which = "The last line" if number is None else f"Line {number}"
     try:
         found: Any = json.loads(line)
         if found["schema"] > SCHEMA:
             raise FailedPrecondition(
-                f"Expected a history of schema {SCHEMA} in {str(path)!r}. Line {number} is of {found['schema']}: "
+                f"Expected a history of schema {SCHEMA} in {str(path)!r}. {which} is of {found['schema']}: "
                 "a newer modelport wrote it. Use that one."
             )
         known = {f.name for f in dataclasses.fields(Entry)}
         return Entry(**{key: value for key, value in found.items() if key in known})
     except (ValueError, KeyError, TypeError) as error:
         raise DataLoss(
-            f"Expected a line of JSON with schema and action in {str(path)!r}. Line {number} is {line[:80]!r}. Put it "
+            f"Expected a line of JSON with schema and action in {str(path)!r}. {which} is {line[:80]!r}. Put it "
             "right, or move the file away: a new history begins."
         ) from error
 
 
-def _put_torn_aside(path: Path, handle: int) -> None:
-    data = read_bounded(path, _MOST_BYTES, "read the history")
+def _put_torn_aside(path: Path, handle: int) -> bytes:
+    """Put a last line without its end aside; the line before it, empty where there is none.
+
+    Only the end of the file is read: a change costs the same however long the history is.
+    """
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        read_bounded(path, _MOST_BYTES, "read the history")  # which says what it is
+    size = os.fstat(handle).st_size
+    begin = max(0, size - _MOST_LINE_BYTES)
+    data = os.pread(handle, size - begin, begin)
     whole = data.rfind(b"\n") + 1
-    if whole == len(data):
-        return
-    with Path(f"{path}{_TORN}").open("ab") as aside:
-        aside.write(data[whole:] + b"\n")
-        aside.flush()
-        os.fsync(aside.fileno())
-    os.ftruncate(handle, whole)
+    if begin and not whole:
+        raise DataLoss(
+            f"Expected lines of at most {_MOST_LINE_BYTES:,} bytes in {str(path)!r}. The last one is longer."
+        )
+    if whole != len(data):
+        with Path(f"{path}{_TORN}").open("ab") as aside:
+            aside.write(data[whole:] + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+        os.ftruncate(handle, begin + whole)
+    return data[data.rfind(b"\n", 0, max(whole - 1, 0)) + 1 : max(whole - 1, 0)]
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle

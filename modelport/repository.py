@@ -17,6 +17,9 @@ from modelport.staging import Staging
 __all__ = ["Repository", "check_name", "list_versions", "parse_version"]
 
 
+_NAMED = 10  # versions that a message names
+
+
 class Repository:
     """A folder of models. Holds no state: every call looks at the disk.
 
@@ -69,7 +72,10 @@ class Repository:
         base = self.base_path(model)
         found = list_versions(base) if base.is_dir() else {}
         if version not in found:
-            have = ", ".join(map(str, found)) or "none"
+            newest = sorted(found, reverse=True)[:_NAMED]
+            have = ", ".join(map(str, reversed(newest))) or "none"
+            if len(found) > len(newest):
+                have = f"the newest are {have}"
             raise NotFound(f"Expected a version of model {model!r} in {str(self.root)!r} ({have}). Received: {version}")
         return found[version]
 
