@@ -2,6 +2,7 @@
 
     models/                          the repository
     ├── models.config                what is live; without it the newest version of each model
+    ├── .probed                      its file system was tried (`modelport.probe`)
     └── digits/                      a model: its base path; the name is one path segment
         ├── 1/                       a version, never changed once it is there
         │   ├── saved_model.pb
@@ -46,6 +47,7 @@ EVALUATION = EXTRA / "evaluation.npz"
 WARMUP_REQUESTS = EXTRA / "tf_serving_warmup_requests"
 # Relative to the repository.
 MODELS_CONFIG = Path("models.config")
+PROBED = ".probed"
 # Relative to a base path.
 ALLOTTED = Path(".allotted")
 HISTORY = Path("history.jsonl")

@@ -9,9 +9,11 @@ import difflib
 from pathlib import Path
 
 from modelport import manifest as manifests
+from modelport import probe
 from modelport.errors import FailedPrecondition, NotFound, from_os_error
 from modelport.layout import check_name, list_versions, parse_version
 from modelport.manifest import Manifest
+from modelport.readable import make_folder
 from modelport.staging import Staging
 
 __all__ = ["Repository", "check_name", "list_versions", "parse_version"]
@@ -89,5 +91,12 @@ class Repository:
         return self.read_manifest(model, versions[-1]) if versions else None
 
     def stage(self, model: str) -> Staging:
-        """Begin a version: `with repository.stage("digits") as staging: … staging.commit(manifest)`."""
-        return Staging(self.base_path(model))
+        """Begin a version: `with repository.stage("digits") as staging: … staging.commit(manifest)`.
+
+        Raises:
+            FailedPrecondition: the file system does not do what a repository rests on, see `modelport.probe`.
+        """
+        base = self.base_path(model)
+        make_folder(self.root)
+        probe.check(self.root)
+        return Staging(base)

@@ -28,7 +28,7 @@ ALLOWED = {
 CONTRACT_FLOORS = [
     {"errors", "quiet", "readable"},
     {"layout", "regular_files", "signature_changes"},
-    {"atomic", "digests", "json_files"},
+    {"atomic", "digests", "json_files", "probe"},
     {"history", "manifest", "marks", "run_record", "wire"},
     {"dtypes", "evaluation_rows", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
     {"repository", "tensors"},

@@ -1,11 +1,13 @@
 """What holds for every server of the repository, wherever it runs: the same tests on each `site`."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from modelport.__main__ import main
 from modelport_client import Client
 from modelport_release.promotion.promoting import promote
 from tests.support.docker.asking import IMAGE, asking, eventually
@@ -70,6 +72,39 @@ def test_a_label_is_moved_without_a_restart(site):
         promote("digits", 2, config=site.config, server=site.grpc)
     site.config.write_text("\n".join(line for line in site.config.read_text().splitlines() if "labels" not in line))
     promote("digits", None, config=site.config, server=site.grpc, repository=site.models)
+
+
+def test_the_commands_of_a_release(site, capsys):
+    """From a promotion to the way back, with what one looks at in between; the server is asked, the files are ours."""
+    at = ["--repository", str(site.models)]
+    served = [*at, "--config", str(site.config), "--server", site.grpc]
+
+    def run(*words):
+        assert main(list(words)) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    with asking(site.grpc, retry=False) as (versions, errors):
+        run("promote", "digits@1", *served, "--why", "first")
+        run("promote", "digits@2", *served, "--why", "then")
+        eventually(lambda: versions[-1] == 2)
+        assert "AVAILABLE" in run("ls", "digits", *at, "--server", site.grpc)
+        assert "serving_default" in run("show", "digits@2", *at)
+        assert "signatures are the same" in run("diff", "digits@1", "digits@2", *at)
+        run("pin", "digits@1", "the way back", *at)
+        told = run("gc", "digits", "--keep", "1", "--dry-run", *at, "--config", str(site.config), "--server", site.grpc)
+        assert "would be removed: none" in told
+        assert "Nothing is wrong" in run("doctor", site.grpc, "--model", "digits")
+        assert (
+            json.loads(run("predict", "digits@2", "--image", str(SEVEN), "--server", site.grpc, "--json"))["version"]
+            == 2
+        )
+        assert "back to version 1" in run("rollback", "digits", *served)
+        eventually(lambda: versions[-1] == 1)
+        run("promote", "digits", "latest", *served)
+        eventually(lambda: versions[-1] == 2)
+    assert not errors
+    assert "rollback" in run("history", "digits", *at)
+    run("unpin", "digits@1", *at)
 
 
 def test_deleting_the_newest_rolls_back(site):

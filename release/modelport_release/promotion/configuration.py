@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from modelport import layout, serverconfig
+from modelport import layout, probe, serverconfig
 from modelport.errors import DeadlineExceeded, NotFound, from_os_error
 from modelport.repository import Repository
 from modelport.serverconfig import ModelConfig, ServerConfig, add_model, change_file, model_of, replace_text
@@ -46,9 +46,12 @@ class Configuration:
 
         Raises:
             DeadlineExceeded: somebody else holds it for that long.
+            FailedPrecondition: the repository's file system has no locks that hold.
             NotFound, PermissionDenied: its folder.
         """
         folder = Path(os.path.realpath(self.path)).parent
+        if self._repository is not None:
+            probe.check(folder)
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
