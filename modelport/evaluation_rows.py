@@ -28,11 +28,16 @@ def bounded(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
         The rows, and which bound cut them; empty where none did.
 
     Raises:
-        InvalidArgument: arrays of other numbers of rows, or no target.
+        InvalidArgument: arrays of other numbers of rows, no target, a row that is too large, or texts that end with a
+            zero byte, which would be lost.
     """
     rows = count(arrays)
-    size = sum(array.nbytes for array in arrays.values())
-    most = min(MOST_ROWS, int(MOST_BYTES / (size / rows))) if rows and size else rows
+    size = sum(_bytes(array) for array in arrays.values())
+    most = min(MOST_ROWS, int(MOST_BYTES / (size / rows))) if size else rows
+    if not most:
+        raise InvalidArgument(
+            f"Expected evaluation rows of at most {MOST_BYTES // 2**20} MiB each. Received: {size // rows:,} bytes."
+        )
     if rows <= most:
         return dict(arrays), ""
     chosen = np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False))
@@ -54,7 +59,23 @@ def count(arrays: Mapping[str, Array]) -> int:
     counts = {name: len(array) if array.ndim else -1 for name, array in arrays.items()}
     if len(set(counts.values())) != 1 or -1 in counts.values():
         raise InvalidArgument(f"Expected evaluation rows in equal number in every array. Received: {counts}")
-    return next(iter(counts.values()))
+    found = next(iter(counts.values()))
+    if not found:
+        raise InvalidArgument("Expected evaluation rows, one at least. Received: none.")
+    return found
+
+
+def _bytes(array: Array) -> int:
+    """What an array takes when it is stored; texts are stored as wide as the longest."""
+    if array.dtype != object:
+        return array.nbytes
+    values = list(array.ravel())
+    if any(isinstance(value, bytes) and value.endswith(b"\0") for value in values):
+        raise InvalidArgument(
+            "Expected evaluation rows whose texts do not end with a zero byte, which would be lost when they are "
+            "stored. Leave the rows out, or the zero bytes."
+        )
+    return max(map(len, values), default=0) * len(values)
 
 
 def parts(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:

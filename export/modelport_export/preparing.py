@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ import numpy as np
 from modelport import evaluation_rows, layout
 from modelport.errors import InvalidArgument
 from modelport.manifest import Manifest
+from modelport.run_record import read_npz
 from modelport_export import environment, report, savedmodel, usage
 from modelport_export.gate import contract, examining, verdict
 from modelport_export.gate.bounds import Gate
@@ -73,7 +75,7 @@ def prepare(
         Refused: the gate refuses it.
     """
     gate = wishes.gate
-    evaluation, cut = _evaluation(source, version)
+    evaluation, remarks = _evaluation(source, version, live)
     with steps.step("write"):
         if live is not None:
             live.start()
@@ -91,11 +93,14 @@ def prepare(
             None if live is None else live.signatures,
             None if live is None else live.number,
             wishes.breaking,
+            "" if live is None else live.fault,
         ),
     ]
     if not wishes.only_try:
         verdict.decide(checks, wishes.force, name)
     with steps.step("prove"):
+        if live is not None:
+            live.server()  # what loads meanwhile would be in the figures
         judge = partial(
             examining.examine,
             folder=folder,
@@ -104,6 +109,7 @@ def prepare(
             live=live,
             gate=gate,
             breaking=wishes.breaking,
+            non_finite=wishes.non_finite,
             trained=source.metrics,
             outputs=sorted({alias for one in version.signatures.values() for alias in one.outputs}),
         )
@@ -115,8 +121,10 @@ def prepare(
     notes = list(version.notes)
     if version.feeds and request is None:
         notes.append("REST cannot carry a dtype of its signature: it answers over gRPC only.")
-    if cut:
-        notes.append(f"Held-out rows that are evaluated: {cut}.")
+    notes += remarks
+    carried = gate.evaluation_rows and judged["quality"].get("answered", False)
+    if not carried:  # nobody could ask for them later
+        (folder / layout.EVALUATION).unlink(missing_ok=True)
     if decision["forced"]:
         told["verdict"] += f"; forced: {decision['forced']}"
     independence = figures["row_independence"]
@@ -150,7 +158,7 @@ def prepare(
     )
     (folder / report.RELATIVE_PATH).write_text(report.render(manifest), "utf-8")
     with steps.step("report"):
-        (folder / layout.HTML_REPORT).write_text(page.render(manifest, evaluation), "utf-8")
+        (folder / layout.HTML_REPORT).write_text(page.render(manifest, evaluation if carried else None), "utf-8")
     return manifest
 
 
@@ -160,32 +168,50 @@ def checks_of(manifest: Manifest) -> list[Check]:
     return [Check(**{k: v for k, v in one.items() if k in known}) for one in manifest.proof.get("checks", ())]
 
 
-def _evaluation(source: Source, version: Version) -> tuple[Mapping[str, Array] | None, str]:
-    """The held-out rows, as many as may go along, and which bound cut them."""
-    if source.evaluation is None:
-        return None, ""
-    rows, cut = evaluation_rows.bounded(source.evaluation)
-    inputs, _ = evaluation_rows.parts(rows)
+def _evaluation(
+    source: Source, version: Version, live: LiveVersion | None
+) -> tuple[Mapping[str, Array] | None, list[str]]:
+    """The held-out rows, as many as may go along, and what is to be said of them."""
     wanted = version.signatures[SERVING_DEFAULT].inputs if SERVING_DEFAULT in version.signatures else {}
+    if source.evaluation is None:
+        return _rows_of_live(wanted, live)
+    rows, cut = evaluation_rows.bounded(
+        {name: as_bytes(array) if array.dtype.kind in "OSU" else array for name, array in source.evaluation.items()}
+    )
+    inputs, _ = evaluation_rows.parts(rows)
     if set(inputs) != set(wanted):
         raise InvalidArgument(
             f"Expected evaluation rows of the inputs of {SERVING_DEFAULT!r}: {sorted(wanted)}. Received: "
             f"{sorted(inputs)}. What the model ought to answer is called 'label' or 'target_OUTPUT'."
         )
-    return rows, cut
+    return rows, [f"Held-out rows that are evaluated: {cut}."] if cut else []
+
+
+def _rows_of_live(wanted: Mapping[str, Any], live: LiveVersion | None) -> tuple[Mapping[str, Array] | None, list[str]]:
+    """Those of the live version, where no others were given and they fit."""
+    path = None if live is None else live.path / layout.EVALUATION
+    if live is None or path is None or not path.is_file():
+        return None, []
+    rows = read_npz(path)
+    inputs, _ = evaluation_rows.parts(rows)
+    if set(inputs) != set(wanted):
+        return None, []
+    note = (
+        f"Evaluated on the held-out rows of version {live.number}: none were given. Whether it was trained on them is "
+    )
+    return rows, [f"{note}not known."]
 
 
 def _write_rows(path: Path, rows: Mapping[str, Array] | None) -> None:
-    path.unlink(missing_ok=True)  # a SavedModel that was published before may have some
-    if rows is not None:
-        np.savez_compressed(path, **{name: _plain(array) for name, array in rows.items()})  # type: ignore[arg-type]
-
-
-def _plain(array: Array) -> Array:
     """Texts as fixed-width bytes: an archive without Python objects, which nobody has to trust."""
-    if array.dtype != object:
-        return array
-    return as_bytes(array).astype("S")
+    path.unlink(missing_ok=True)  # a SavedModel that was published before may have some
+    if rows is None:
+        return
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in rows.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                plain = array.astype("S") if array.dtype == object else array
+                np.lib.format.write_array(member, plain, allow_pickle=False)
 
 
 def _parity(figures: Mapping[str, Any], samples: str) -> Check:

@@ -103,7 +103,7 @@ def publish(
         if newest is not None and newest.content_digest == version.content_digest:
             path = repository.version_path(name, newest.version)
             if version.sampled == "real" and newest.proof.get("samples_digest") != samples_digest(version):
-                _prove_again(path, newest, version, gate, steps)
+                _prove_again(path, newest, version, gate, force, steps)
             return Published(name, newest.version, path, new=False)
         with _beside(LiveVersion.of(repository, name)) as live, repository.stage(name) as staging:
             manifest = prepare(staging.path, name, source, version, live, wishes, steps)
@@ -227,7 +227,9 @@ def _note(repository: Repository, published: Published, manifest: Manifest) -> N
     histories.append(published.path.parent, entry)
 
 
-def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | None, steps: Steps) -> None:
+def _prove_again(
+    path: Path, manifest: Manifest, version: Version, gate: Gate | None, force: str | None, steps: Steps
+) -> None:
     """Prove a published version with other samples; its manifest and report say so then.
 
     Raises:
@@ -254,7 +256,8 @@ def _prove_again(path: Path, manifest: Manifest, version: Version, gate: Gate | 
         costs = {f"{key}_ms": latency[key] for key in ("p50", "p99") if latency}
         if figures["resident_mib"] is not None:
             costs["resident_mib"] = figures["resident_mib"]
-        verdict.decide(list(cost.check(gate, costs, {}, None)), None, manifest.model)
+        bounds = Gate(max_p50_ms=gate.max_p50_ms, max_p99_ms=gate.max_p99_ms, max_resident_mib=gate.max_resident_mib)
+        verdict.decide(list(cost.check(bounds, costs, {}, None)), force, manifest.model)
     if manifests.read(path) != manifest:
         raise FailedPrecondition(f"Expected {str(path)!r} as it was before the proof. Somebody changed it meanwhile.")
     atomic.write_text(path / manifests.RELATIVE_PATH, proven.to_json())

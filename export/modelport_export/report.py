@@ -56,7 +56,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         (
             name,
             f"{m['value']:.6g}",
-            f"{m['live']:.6g}",
+            f"{m.get('live', m.get('parent')):.6g}",
             "unknown" if m["regression"] is None else f"{m['regression']:+.3g}",
         )
         for name, m in proof["metrics"].items()

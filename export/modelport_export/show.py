@@ -24,7 +24,7 @@ def show(manifest: Manifest, folder: Path, title: str, *, new: bool = True) -> N
         title: the first line.
         new: whether it was made and measured just now; of one that was there already the figures are in the report.
     """
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
     print(title)
     signatures = Table("signature", "", "name", "dtype", "shape")
     for row in signature_rows(manifest):
@@ -39,7 +39,8 @@ def show(manifest: Manifest, folder: Path, title: str, *, new: bool = True) -> N
     curl = usage.curl_line(manifest.model, folder)
     if curl is not None:
         print(f"\n{curl}")
-    print(f"\n{usage.python_call(manifest)}")
+    if manifest.signatures:
+        print(f"\n{usage.python_call(manifest)}")
 
 
 def show_checks(checks: Sequence[Mapping[str, Any]]) -> None:

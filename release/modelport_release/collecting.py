@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,15 +85,17 @@ def collect(
 
 def pin(repository: Repository, model: str, version: int, why: str) -> None:
     """Keep a version from being collected."""
-    repository.version_path(model, version)
-    marks.pin(repository.base_path(model), version, why)
-    _note(repository, model, "pin", version, why)
+    with _locked(repository):
+        repository.version_path(model, version)
+        marks.pin(repository.base_path(model), version, why)
+        _note(repository, model, "pin", version, why)
 
 
 def unpin(repository: Repository, model: str, version: int, why: str) -> None:
     """Take the pin away."""
-    marks.unpin(repository.base_path(model), version)
-    _note(repository, model, "unpin", version, why)
+    with _locked(repository):
+        marks.unpin(repository.base_path(model), version)
+        _note(repository, model, "unpin", version, why)
 
 
 def quarantine(
@@ -135,8 +139,13 @@ def quarantine(
 
 def release(repository: Repository, model: str, version: int, why: str) -> None:
     """Put a quarantined version back; a policy that takes the newest may serve it at once."""
-    marks.release(repository.base_path(model), version)
-    _note(repository, model, "release", version, why)
+    with _locked(repository):
+        marks.release(repository.base_path(model), version)
+        _note(repository, model, "release", version, why)
+
+
+def _locked(repository: Repository) -> AbstractContextManager[None]:
+    return Configuration.of_repository(repository.root).locked(time.monotonic() + _LOCK_S)
 
 
 def _kept(
@@ -162,10 +171,16 @@ def _kept(
 
 
 def _configs(repository: Repository, model: str, files: Sequence[Path]) -> list[ModelConfig]:
-    """What each configuration says of the model; those that do not know it say nothing."""
+    """What each configuration says of the model, under whatever name; those that do not know it say nothing."""
+    base = repository.base_path(model)
+    own = repository.root / layout.MODELS_CONFIG
     found = [live.model_config(repository, model)]
-    for file in files:
-        found += [config for config in Configuration(file).read().models or () if config.name == model]
+    for file in [*([own] if own.exists() else []), *files]:
+        found += [
+            config
+            for config in Configuration(file).read().models or ()
+            if config.name == model or os.path.realpath(config.base_path) == os.path.realpath(base)
+        ]
     return found
 
 
@@ -180,7 +195,10 @@ def _remove(path: Path, number: int) -> None:
     aside = path.parent / f"{layout.COLLECTED_PREFIX}{number}"
     try:
         path.rename(aside)
-        shutil.rmtree(aside)
+        if aside.is_symlink():
+            aside.unlink()
+        else:
+            shutil.rmtree(aside)
     except OSError as error:
         raise from_os_error(error, "remove", path) from error
 
@@ -188,7 +206,11 @@ def _remove(path: Path, number: int) -> None:
 def _sweep(base: Path) -> None:
     """Remove what a collection that was killed left."""
     for child in base.iterdir():
-        if child.name.startswith(layout.COLLECTED_PREFIX) and child.is_dir():
+        if not child.name.startswith(layout.COLLECTED_PREFIX):
+            continue
+        if child.is_symlink():
+            child.unlink(missing_ok=True)
+        else:
             shutil.rmtree(child, ignore_errors=True)
 
 

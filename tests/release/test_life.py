@@ -205,3 +205,31 @@ def test_two_versions_beside_each_other():
     assert found.environment == {}
     third = manifest(3, proof={"live": 2, "checks": [check]})
     assert comparing.compare(first, third).intervals == {}, "it was held against another one"
+
+
+def test_a_base_path_under_another_name_counts(repository, tmp_path):
+    config = tmp_path / "stable.config"
+    config.write_text(
+        f'model_config_list {{ config {{ name: "stable" base_path: "{repository.base_path("m")}" '
+        'model_platform: "tensorflow" model_version_policy { specific { versions: 1 } } } }'
+    )
+    assert 1 not in collecting.collect(repository, "m", 1, configs=[config], dry_run=True).versions
+    with pytest.raises(FailedPrecondition, match="named by the configuration"):
+        collecting.quarantine(repository, "m", 1, "why", configs=[config])
+
+
+def test_a_version_that_is_a_link_goes_without_what_it_points_at(repository, tmp_path):
+    base = repository.base_path("m")
+    (base / "1").rename(tmp_path / "elsewhere")
+    (base / "1").symlink_to(tmp_path / "elsewhere")
+    assert 1 in collecting.collect(repository, "m", 1).versions
+    assert (tmp_path / "elsewhere" / "saved_model.pb").exists()
+    assert not list(base.glob(".collected*"))
+
+
+def test_words_in_brackets_are_words(repository, monkeypatch, capsys):
+    monkeypatch.chdir(repository.root.parent)
+    assert main(["pin", "m@1", "[/tmp/run3] weights"]) == 0
+    for command in (["ls", "m"], ["history", "m"], ["show", "m@1"]):
+        assert main(command) == 0
+        assert "[/tmp/run3]" in capsys.readouterr().out

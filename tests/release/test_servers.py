@@ -76,3 +76,14 @@ def test_addresses():
     assert set(addresses("dns:///localhost:8500")) <= {"127.0.0.1:8500", "[::1]:8500"}
     with pytest.raises(Unavailable, match="no-such-host"):
         addresses("dns:///no-such-host.invalid:1")
+
+
+def test_the_request_of_a_version_names_its_signature(repository, servers):
+    """A SavedModel without `serving_default` could be published, and never promoted."""
+    request = repository / "m" / "2" / layout.REQUEST
+    request.parent.mkdir(exist_ok=True)
+    request.write_text(json.dumps({"signature_name": "nothing", "inputs": {"x": [1.5]}}))
+    with pytest.raises(FailedPrecondition, match="nothing"):
+        promote("m", 2, repository=repository, server=servers[0].grpc_address, timeout=20)
+    request.write_text(json.dumps({"signature_name": "serving_default", "inputs": {"x": [1.5]}}))
+    promote("m", 2, repository=repository, server=servers[0].grpc_address, timeout=20)

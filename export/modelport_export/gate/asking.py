@@ -14,6 +14,8 @@ from modelport_export.signatures import SERVING_DEFAULT, Array
 
 BUDGET_S = 20.0  # for all rows and both versions; what is left then is said
 _MOST_ROWS, _MOST_BYTES = 256, 4 * 2**20  # of one request
+_REQUEST_S = 1.0  # that a request is to take, for both versions
+_MOST_KEPT_BYTES = 2**28  # of all answers, which are held in memory
 _TIMEOUT_S = 60.0  # of one request
 _SEED = 20_212  # of the order: a budget that ends early has then seen rows of everywhere
 
@@ -43,13 +45,14 @@ def ask(clients: Sequence[Client], model: str, inputs: Mapping[str, Array]) -> A
     """
     count = len(next(iter(inputs.values())))
     order = np.random.default_rng(_SEED).permutation(count)
-    size = sum(array.nbytes for array in inputs.values()) / max(count, 1)
-    at_a_time = int(max(1, min(_MOST_ROWS, _MOST_BYTES / max(size, 1))))
+    size = sum(_bytes(array) for array in inputs.values()) / max(count, 1)
+    at_a_time, most = 1, int(max(1, min(_MOST_ROWS, _MOST_BYTES / max(size, 1))))
     pieces: list[list[Mapping[str, Array]]] = [[] for _ in clients]
     faults = [""] * len(clients)
-    deadline, asked = time.monotonic() + BUDGET_S, 0
-    for begin in range(0, count, at_a_time):
-        chosen = order[begin : begin + at_a_time]
+    deadline, asked, kept = time.monotonic() + BUDGET_S, 0, 0
+    while asked < count:
+        begin = time.monotonic()
+        chosen = order[asked : asked + at_a_time]
         rows = {name: array[chosen] for name, array in inputs.items()}
         for place, client in enumerate(clients):
             if faults[place]:
@@ -58,13 +61,29 @@ def ask(clients: Sequence[Client], model: str, inputs: Mapping[str, Array]) -> A
                 pieces[place].append(dict(client.predict(model, rows, signature=SERVING_DEFAULT, timeout=_TIMEOUT_S)))
             except ModelportError as error:
                 faults[place] = error.message
-        asked = begin + len(chosen)
-        if time.monotonic() > deadline or all(faults):
+        asked += len(chosen)
+        answered = sum(_bytes(array) for piece in pieces if piece for array in piece[-1].values())
+        kept += answered
+        if time.monotonic() > deadline or kept > _MOST_KEPT_BYTES or all(faults):
             break
-    outputs = [None if fault else _joined(piece) for fault, piece in zip(faults, pieces, strict=True)]
+        # One row first: then as many as take a second, and whose answers are no larger than they may be.
+        by_time = len(chosen) * _REQUEST_S / max(time.monotonic() - begin, 1e-6)
+        by_bytes = len(chosen) * _MOST_BYTES / max(answered, 1)
+        at_a_time = int(max(1, min(most, by_time, by_bytes, 8 * at_a_time)))
+    outputs: list[Mapping[str, Array] | None] = []
+    for place, piece in enumerate(pieces):
+        try:
+            outputs.append(None if faults[place] else _joined(piece))
+        except ValueError as error:  # outputs whose size follows the batch
+            faults[place] = f"its answers to several requests do not fit together ({error})"
+            outputs.append(None)
     return Answers(order[:asked], outputs, faults)
 
 
 def _joined(pieces: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
     names = pieces[0].keys() if pieces else ()
     return {name: np.concatenate([np.atleast_1d(piece[name]) for piece in pieces]) for name in names}
+
+
+def _bytes(array: Array) -> int:
+    return sum(map(len, array.ravel())) if array.dtype == object else array.nbytes

@@ -18,24 +18,29 @@ def check(
     live: Mapping[str, Signature] | None,
     live_version: int | None,
     breaking: str | None,
+    fault: str = "",
 ) -> Check:
     """Hold the signatures against the live version's.
 
     Args:
         signatures: of the new version.
-        live: of the live one; None where there is none.
-        live_version: its number.
+        live: of the live one; None where there is none, or where they cannot be read.
+        live_version: its number; None where there is no version yet.
         breaking: why a change that breaks clients is meant; None where it is not.
+        fault: why they cannot be read.
     """
-    if live is None:
+    if live_version is None:
         return Check("contract", "passed", "It is the first version: there are no clients yet that it could break.")
+    if live is None:
+        sentence = f"Whether clients of version {live_version}, which is live, can go on is not known: {fault}"
+        return Check("contract", "warning", sentence)
     before, after = _plain(live), _plain(signatures)
     broken = signature_changes.breaking(before, after)
     new = signature_changes.additions(before, after)
     figures: dict[str, Any] = {"breaking": broken, "new": new}
     bound = f"the signatures of version {live_version}"
     if not broken:
-        more = f" {'; '.join(new).capitalize()}." if new else ""
+        more = f" New: {'; '.join(new)}." if new else ""
         return Check(
             "contract", "passed", f"Clients of version {live_version} can go on as they are.{more}", bound, figures
         )

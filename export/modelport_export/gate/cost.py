@@ -43,6 +43,9 @@ def check(gate: Gate, mine: Mapping[str, float], live: Mapping[str, float], numb
     """
     for key, figure in FIGURES.items():
         if key not in mine:
+            if getattr(gate, figure.bound) is not None:
+                sentence = f"The {figure.name} is bounded, and could not be measured."
+                yield Check("cost", "refused", sentence, f"{figure.bound} {getattr(gate, figure.bound):g}")
             continue
         value, bound, other = mine[key], getattr(gate, figure.bound), live.get(key)
         told = f"The {figure.name} is {value:.3g} {figure.unit}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def examine(
     live: LiveVersion | None,
     gate: Gate,
     breaking: str | None,
+    non_finite: Collection[str],
     trained: Mapping[str, float],
     outputs: Sequence[str],
 ) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def examine(
         live: the live version; None where there is none.
         gate: the bounds.
         breaking: see `contract.check`.
+        non_finite: outputs that may hold NaN or infinity.
         trained: metrics as the training measured them.
         outputs: names of all outputs.
 
@@ -85,7 +87,8 @@ def examine(
         clients = [server.client] if beside is None else [server.client, beside.client]
         answers = asking.ask(clients, name, inputs)
         number = live.number if live is not None and beside is not None else None
-        found, figures, _ = quality.evaluate(answers, targets, number)
+        found, figures, _ = quality.evaluate(answers, targets, number, non_finite)
+        figures["answered"] = answers.outputs[0] is not None
         checks += found
         if number is not None:
             called = contract.check_labels(answers.outputs[0], answers.outputs[1], number, breaking)
@@ -93,7 +96,7 @@ def examine(
     before = live.manifest.metrics if live is not None and live.manifest is not None else {}
     table = quality.compare_metrics({k: float(v) for k, v in trained.items()}, before, outputs, gate.metric_directions)
     checks += quality.hold(gate, figures.get("metrics", {}), {k: float(v) for k, v in trained.items()})
-    checks += quality.hold_regressions(gate, table)
+    checks += quality.hold_regressions(gate, table, compared=bool(before))
     mine = _costs(server, folder, None if single is None else single.figures)
     theirs: dict[str, float] = {}
     calls: dict[str, Sequence[float]] = {"this": single.calls} if single is not None else {}

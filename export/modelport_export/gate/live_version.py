@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,8 +35,9 @@ class LiveVersion:
         self.fault = ""
         self.manifest: Manifest | None = None
         self.signatures: Mapping[str, Signature] | None = None
-        try:
+        with suppress(ModelportError):  # its graph tells as much of its signatures
             self.manifest = repository.read_manifest(model, number)
+        try:
             self.signatures = savedmodel.read_signatures(self.path)[0]
         except ModelportError as error:
             self.fault = error.message
@@ -51,8 +52,9 @@ class LiveVersion:
         numbers = repository.versions(model)
         if not numbers:
             return None
-        number = live.live_version(live.model_config(repository, model), numbers[-1])
-        return cls(repository, model, number) if number in numbers else None
+        number = live.live_version(live.model_config(repository, model), numbers[-1]) or numbers[-1]
+        # One that is named and not there is live nowhere: what a server has then is the newest.
+        return cls(repository, model, number if number in numbers else numbers[-1])
 
     def __enter__(self) -> Self:
         return self

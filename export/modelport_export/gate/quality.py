@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ _BINS = 10  # of the confidences, for the calibration
 
 
 def evaluate(
-    answers: Answers, targets: Mapping[str, Array], live: int | None
+    answers: Answers, targets: Mapping[str, Array], live: int | None, non_finite: Collection[str] = ()
 ) -> tuple[list[Check], dict[str, Any], list[Scores]]:
     """Score the answers of the new version, and of the live one beside it.
 
@@ -32,6 +31,7 @@ def evaluate(
         answers: of the new version, then of the live one where there is one.
         targets: what they ought to be, all rows.
         live: its number; None where there is none.
+        non_finite: outputs that may hold NaN or infinity.
 
     Returns:
         The checks; the figures for the manifest; the new version's scores.
@@ -58,6 +58,17 @@ def evaluate(
             except Unscored as error:
                 checks.append(Check("quality", "warning", f"Version {live} could not be evaluated: {error}."))
         found.append(mine)
+        if mine.broken and mine.output not in non_finite:
+            sentence = (
+                f"{mine.broken:,} of {len(wanted):,} answers to held-out rows are NaN or infinite in {mine.output!r}."
+            )
+            checks.append(Check("quality", "refused", sentence, "finite answers"))
+        if theirs is not None and theirs.judged != mine.judged:
+            sentence = (
+                f"It cannot be compared with version {live}: one is judged by {mine.judged}, one by {theirs.judged}."
+            )
+            checks.append(Check("quality", "warning", sentence))
+            theirs = None
         figures["metrics"].update(mine.means)
         figures["targets"][name] = {**_by_class(mine, theirs), "mistakes": _mistakes(mine, answers.rows)}
         checks += _compared(mine, theirs, live) if theirs is not None else [_alone(mine, len(wanted))]
@@ -73,21 +84,24 @@ def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]
     for name in (name for name in mine.rows if name in theirs.rows):
         full = mine.prefix + name
         sign = 1.0 if name in LOWER_IS_BETTER else -1.0
-        worse, low, high = interval(sign * (mine.rows[name] - theirs.rows[name]))
-        rows = len(mine.rows[name])
+        both = np.isfinite(mine.rows[name]) & np.isfinite(theirs.rows[name])
+        rows = int(both.sum())
+        if not rows:
+            yield Check("quality", "warning", f"{full}: there are no rows that both versions answer with numbers.")
+            continue
+        worse, low, high = interval(sign * (mine.rows[name] - theirs.rows[name])[both])
         figures = {
             "metric": full,
-            "value": mine.means[full],
-            "live": theirs.means[full],
+            "value": float(mine.rows[name][both].mean()),
+            "live": float(theirs.rows[name][both].mean()),
             "worse_by": worse,
             "low": low,
             "high": high,
             "rows": rows,
         }
-        told = f"{full} {mine.means[full]:.4g}, of version {live} {theirs.means[full]:.4g} on the same {rows:,} rows"
-        if not math.isfinite(worse):
-            outcome, sentence = "refused", f"{told}: not all of its answers are numbers."
-        elif name != mine.judged or rows < LEAST_ROWS:
+        values = (figures["value"], figures["live"])
+        told = f"{full} {values[0]:.4g}, of version {live} {values[1]:.4g} on the same {rows:,} rows"
+        if name != mine.judged or rows < LEAST_ROWS:
             outcome, sentence = "reported", f"{told}."
             if rows < LEAST_ROWS:
                 sentence += f" Fewer than {LEAST_ROWS} rows decide nothing."
@@ -151,9 +165,9 @@ def _mistakes(mine: Scores, rows: Array) -> list[dict[str, float]]:
             entry = {"row": int(rows[place]), "truth": int(mine.truth[place]), "told": int(mine.told[place])}
             found.append({**entry, "confidence": float(sure[place])})
         return found
-    off = mine.rows[mine.judged]
+    off = np.nan_to_num(mine.rows[mine.judged], nan=np.inf, posinf=np.inf)
     worst = np.argsort(-off, kind="stable")[:MOST_MISTAKES]
-    return [{"row": int(rows[place]), "off": float(off[place])} for place in worst]
+    return [{"row": int(rows[place]), "off": float(min(off[place], 1e308))} for place in worst]
 
 
 def hold(gate: Gate, served: Mapping[str, float], trained: Mapping[str, float]) -> Iterator[Check]:
@@ -205,14 +219,25 @@ def compare_metrics(
     return table
 
 
-def hold_regressions(gate: Gate, table: Mapping[str, Mapping[str, float | None]]) -> Iterator[Check]:
+def hold_regressions(
+    gate: Gate, table: Mapping[str, Mapping[str, float | None]], *, compared: bool = True
+) -> Iterator[Check]:
     """Hold the trainings' own metrics against `max_regression`.
+
+    Args:
+        gate: has the bound.
+        table: see `compare_metrics`.
+        compared: whether there is a live version that has metrics.
 
     Raises:
         InvalidArgument: of a metric it is not known which way is better.
     """
     if gate.max_regression is None:
         return
+    bound = f"max_regression {gate.max_regression:g}"
+    if compared and not table:
+        sentence = "A regression is bounded, and no metric of the training is one of the live version's, too."
+        yield Check("quality", "refused", f"{sentence} Give metrics of the same names.", bound)
     for name, row in table.items():
         if row["regression"] is None:
             raise InvalidArgument(
@@ -225,4 +250,4 @@ def hold_regressions(gate: Gate, table: Mapping[str, Mapping[str, float | None]]
             f"{name} is {row['value']:.6g}, of the live version {row['live']:.6g}, as their trainings measured it; at "
             f"most {gate.max_regression:g} worse is asked for."
         )
-        yield Check("quality", "passed" if holds else "refused", sentence, f"max_regression {gate.max_regression:g}")
+        yield Check("quality", "passed" if holds else "refused", sentence, bound)

@@ -160,7 +160,9 @@ class _Asking:
     def small(self) -> BySignature:
         """A request of some units."""
         rows, samples = Rows.of(self.subject.inputs), self.subject.samples
-        units = min(rest_parity.UNITS, rows.count(samples)) if rows.is_open else 1
+        one = sum(array.nbytes for array in rows.take(samples, [0]).values())
+        most = min(rest_parity.UNITS, rows.count(samples), rest_parity.MOST_BYTES // max(one, 1))
+        units = max(1, most) if rows.is_open else 1
         return self.subject.feeds(rows.take(samples, range(units)))
 
     def first(self) -> float:

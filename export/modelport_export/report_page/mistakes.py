@@ -37,7 +37,7 @@ def _name(number: int, labels: Sequence[str]) -> str:
 def _row(inputs: Mapping[str, Array], row: int) -> str:
     if len(inputs) == 1:
         [array] = inputs.values()
-        picture = array[row]
+        picture = np.asarray(array[row])
         if picture.dtype == np.uint8 and picture.ndim in (2, 3) and (picture.ndim == 2 or picture.shape[2] in (1, 3)):
             data = base64.b64encode(_png(picture)).decode()
             return f'<img alt="row {row}" src="data:image/png;base64,{data}">'
@@ -47,7 +47,14 @@ def _row(inputs: Mapping[str, Array], row: int) -> str:
 
 def _values(value: Any) -> str:
     flat = np.ravel(value)[:_MOST_VALUES].tolist()
-    texts = [one.decode("utf-8", "replace")[:80] if isinstance(one, bytes) else f"{one:.4g}" for one in flat]
+    texts = [
+        one.decode("utf-8", "replace")[:80]
+        if isinstance(one, bytes)
+        else one[:80]
+        if isinstance(one, str)
+        else f"{one:.4g}"
+        for one in flat
+    ]
     return ", ".join(texts) + (" …" if np.size(value) > _MOST_VALUES else "")
 
 

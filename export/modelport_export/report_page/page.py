@@ -14,6 +14,7 @@ from modelport_export.report import signature_rows
 from modelport_export.report_page import mistakes, plots
 from modelport_export.signatures import Array
 
+_NEVER = "It was never asked."
 MOST_BYTES = 2**20  # of the page; what is largest goes first
 _MARKS = {"passed": "ok", "reported": "told", "warning": "warning", "refused": "refused"}
 _STYLE = """
@@ -78,8 +79,8 @@ def _page(manifest: Manifest, rows: Mapping[str, Array] | None, *, draw: bool) -
     yield from _section(
         "Signatures", _table(("signature", "", "name", "dtype", "shape"), list(signature_rows(manifest)))
     )
-    call = usage.python_call(manifest)
-    yield from _section("To paste", f"<pre>{html.escape(call)}</pre>")
+    if manifest.signatures:
+        yield from _section("To paste", f"<pre>{html.escape(usage.python_call(manifest))}</pre>")
     lineage = {
         "content": manifest.content_digest,
         "code revision": manifest.source_revision or "not known",
@@ -100,7 +101,8 @@ def sentence(proof: Mapping[str, Any]) -> str:
     if refused:
         return f"Published by force ({proof.get('forced')}): {refused[0]}"
     judged = next((one for one in checks if one["name"] == "quality" and "worse_by" in one["figures"]), None)
-    how = judged["sentence"] if judged is not None else "It answers as the model itself does."
+    asked = any(one["name"] == "parity" and one["outcome"] == "passed" for one in checks)
+    how = judged["sentence"] if judged is not None else "It answers as the model itself does." if asked else _NEVER
     return f"{how} {f'{warned} of {len(checks)} checks warn.' if warned else f'All {len(checks)} checks are in order.'}"
 
 

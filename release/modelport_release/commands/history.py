@@ -45,5 +45,5 @@ def main(argv: Sequence[str]) -> int:
             labels or "-",
             entry.why or "-",
         )
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(table)
     return 0

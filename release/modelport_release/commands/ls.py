@@ -61,7 +61,7 @@ def ls_main(argv: Sequence[str]) -> int:
         aside = marks.quarantined(repository.base_path(name))
         if aside:
             table.caption = f"in quarantine, seen by no server: {', '.join(map(str, aside))}"
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(table)
     return 0
 
 

@@ -140,4 +140,4 @@ def _cell(value: Any) -> str:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)

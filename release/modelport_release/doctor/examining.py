@@ -47,7 +47,9 @@ def examine(
             return in_order(list(versions.check(path, target)))
         if repositories.is_base_path(path):
             return in_order(list(repositories.check_base_path(path, target)))
-        return in_order(list(repositories.check_repository(path, target)))
+        found = list(repositories.check_repository(path, target))
+        file = path / layout.MODELS_CONFIG
+        return in_order([*found, *(configurations.check(file, target=target) if file.is_file() else ())])
     if path.suffix == ".keras":
         return in_order(list(keras_files.check(path)))
     if path.suffix in (".yml", ".yaml"):

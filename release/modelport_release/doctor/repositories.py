@@ -37,6 +37,13 @@ def check_repository(root: Path, target: str | None = None) -> Iterator[Finding]
 
 def check_base_path(base: Path, target: str | None = None) -> Iterator[Finding]:
     """One model: the names of its versions, and each of them."""
+    try:
+        yield from _base_path(base, target)
+    except OSError as error:
+        yield versions.unreadable(base, error)
+
+
+def _base_path(base: Path, target: str | None) -> Iterator[Finding]:
     if (base / layout.SAVED_MODEL).exists():
         number = parse_version(base.name)
         if number is not None:
@@ -47,7 +54,11 @@ def check_base_path(base: Path, target: str | None = None) -> Iterator[Finding]:
         yield Finding("error", str(base), what, do)
         return
     numbers: dict[int, list[str]] = defaultdict(list)
-    for child in sorted(base.iterdir()):
+    children = sorted(base.iterdir())
+    taken = [number for child in children if (number := parse_version(child.name)) is not None]
+    allotted = (base / layout.ALLOTTED).read_text("utf-8").strip() if (base / layout.ALLOTTED).is_file() else ""
+    free = max([*taken, *([int(allotted)] if allotted.isdecimal() else []), 0]) + 1
+    for child in children:
         number = parse_version(child.name)
         if number is not None:
             numbers[number].append(child.name)
@@ -56,7 +67,7 @@ def check_base_path(base: Path, target: str | None = None) -> Iterator[Finding]:
                 "error",
                 str(child),
                 f"{child.name!r} is no number, so no server looks at it.",
-                f"mv {child} {base / str(max(numbers, default=0) + 1)}",
+                f"mv {child} {base / str(free)}",
             )
         elif child.is_dir() and not child.name.startswith("."):
             yield from _nested(base, child)
@@ -67,7 +78,7 @@ def check_base_path(base: Path, target: str | None = None) -> Iterator[Finding]:
                 "error",
                 str(base),
                 f"{' and '.join(map(repr, names))} are both version {number}; servers take {used!r}.",
-                f"Rename the other: mv {base / others[0]} {base / str(max(numbers) + 1)}",
+                f"Rename the other: mv {base / others[0]} {base / str(free)}",
             )
     if not numbers:
         yield Finding(

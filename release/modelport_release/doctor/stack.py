@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,11 +14,11 @@ from typing import Any
 
 from modelport.errors import InvalidArgument, Unavailable
 from modelport.readable import closed_to_others
-from modelport_release.doctor import configurations
+from modelport_release.doctor import configurations, repositories
 from modelport_release.doctor.finding import Finding
 
 _ANSWER_S = 60.0  # that Compose may take to read a file
-_DEFAULT_THREADS = 4  # gRPC threads of tensorflow_model_server for each core
+_THREADS_A_CORE = 4  # gRPC threads of tensorflow_model_server where nothing is said
 
 
 def check(file: Path, callers: int | None = None) -> Iterator[Finding]:
@@ -50,7 +51,9 @@ def check(file: Path, callers: int | None = None) -> Iterator[Finding]:
 def _service(
     where: str, service: Mapping[str, Any], flags: Mapping[str, str], callers: int | None
 ) -> Iterator[Finding]:
-    mounts = {volume["target"]: Path(volume["source"]) for volume in service.get("volumes", ()) if "source" in volume}
+    volumes = [volume for volume in service.get("volumes", ()) if volume.get("type") == "bind"]
+    mounts = {volume["target"]: Path(volume["source"]) for volume in volumes}
+    named = [volume["target"] for volume in service.get("volumes", ()) if volume.get("type") == "volume"]
 
     def place(path: str) -> Path | None:
         for target, source in sorted(mounts.items(), key=lambda one: -len(one[0])):
@@ -59,7 +62,7 @@ def _service(
         return None
 
     if callers is not None:
-        threads = int(flags.get("grpc_max_threads", _DEFAULT_THREADS))
+        threads = int(flags.get("grpc_max_threads", _THREADS_A_CORE * (os.cpu_count() or 1)))
         if threads < callers:
             yield Finding(
                 "error",
@@ -80,8 +83,15 @@ def _service(
             return
         yield from configurations.check(file, place, target)
     base = flags.get("model_base_path")
-    if base is not None and place(base) is None:
+    if base is None or any(PurePosixPath(base).is_relative_to(one) for one in named):
+        return  # a volume of the engine's: nobody but it can look inside
+    folder = place(base)
+    if folder is None:
         yield Finding("error", where, f"Its base path {base!r} is not mounted.", "Add the folder to the volumes.")
+    elif not folder.is_dir():
+        yield Finding("error", where, f"Its base path is missing: there is no folder {str(folder)!r}.", "Put it right.")
+    else:
+        yield from repositories.check_base_path(folder, target)
 
 
 def _flags(service: Mapping[str, Any]) -> dict[str, str]:

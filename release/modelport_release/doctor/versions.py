@@ -31,6 +31,19 @@ def check(path: Path, target: str | None = None, *, others_read: bool = True) ->
         others_read: whether a server of another user is to read it, as in a container.
     """
     where = str(path)
+    try:
+        yield from _check(path, where, target, others_read=others_read)
+    except OSError as error:
+        yield unreadable(path, error)
+
+
+def unreadable(path: Path, error: OSError) -> Finding:
+    """The finding of what we ourselves cannot look at."""
+    place = error.filename or path
+    return Finding("error", str(place), f"It cannot be looked at: {error.strerror or error}.", f"chmod -R o+rX {path}")
+
+
+def _check(path: Path, where: str, target: str | None, *, others_read: bool) -> Iterator[Finding]:
     if not path.is_dir():
         yield Finding(
             "error", where, "A version is a folder; this is a file.", f"Move it away: mv {where} {where}.aside"
@@ -111,7 +124,9 @@ def _files(path: Path) -> Iterator[Finding]:
     if index.exists() and not shards:
         yield Finding("error", str(path), "Its variables have an index and no data.", "Copy it again, in full.")
     for child in _children(path / layout.VARIABLES):
-        if child.stat().st_size == 0:
+        if not child.exists():
+            yield Finding("error", str(child), "It is a link that leads nowhere.", "Copy the version again, in full.")
+        elif child.stat().st_size == 0:
             yield Finding("error", str(child), "The file is empty.", "Copy the version again, in full.")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from modelport import evaluation_rows, layout
 from modelport.errors import FailedPrecondition, ModelportError, NotFound
 from modelport.json_files import read_object
+from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport.run_record import read_npz
 from modelport_client import Client
@@ -27,10 +28,10 @@ def ask(client: Client, *, repository: Repository | None, model: str, version: i
     if repository is None:
         return
     try:
-        inputs = _inputs(repository, model, version)
+        inputs, signature = _inputs(repository, model, version)
         if inputs is None:
             return
-        answer = client.predict(model, inputs, version=version)
+        answer = client.predict(model, inputs, version=version, signature=signature)
     except NotFound:
         raise
     except ModelportError as error:
@@ -49,22 +50,32 @@ def ask(client: Client, *, repository: Repository | None, model: str, version: i
             )
 
 
-def _inputs(repository: Repository, model: str, version: int) -> dict[str, Any] | Any | None:
+def _inputs(repository: Repository, model: str, version: int) -> tuple[Any, str | None]:
+    """What to ask, None for nothing, and the signature."""
     folder = repository.version_path(model, version)
     rows = folder / layout.EVALUATION
     if rows.exists():
         inputs, _ = evaluation_rows.parts(read_npz(rows))
-        return {name: array[:_ROWS] for name, array in inputs.items()}
+        count = _rows(repository.read_manifest(model, version))
+        return {name: array[:count] for name, array in inputs.items()}, None
     request = folder / layout.REQUEST
     if not request.exists():
-        return None
+        return None, None
     found = read_object(request, _MOST_BYTES)
+    signature = found.get("signature_name")
     if "inputs" in found:
-        return _plain(found["inputs"])
+        return _plain(found["inputs"]), signature
     instances = [_plain(row) for row in found.get("instances", ())]
     if instances and isinstance(instances[0], dict):
-        return {name: [row[name] for row in instances] for name in instances[0]}
-    return instances or None
+        return {name: [row[name] for row in instances] for name in instances[0]}, signature
+    return instances or None, signature
+
+
+def _rows(manifest: Manifest | None) -> int:
+    """How many rows a request may have: as many as the signature says, where it says how many."""
+    inputs = {} if manifest is None else manifest.signatures.get("serving_default", {}).get("inputs", {})
+    sizes = {spec["shape"][0] for spec in inputs.values() if spec.get("shape")}
+    return int(max(sizes)) if sizes and min(sizes) > 0 else _ROWS
 
 
 def _plain(value: Any) -> Any:

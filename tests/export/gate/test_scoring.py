@@ -93,10 +93,55 @@ def test_noise_neither_blocks_nor_passes(new, live, rows, outcome, told):
     assert re.search(told, check.sentence), check.sentence
 
 
-def test_answers_that_are_no_numbers_are_worse():
-    answers = Answers(np.arange(30), [{"y": np.full((30, 1), np.nan)}, {"y": np.ones((30, 1))}], ["", ""])
-    checks, _, _ = evaluate(answers, {"label": np.ones(30)}, 1)
-    assert "refused" in {check.outcome for check in checks}
+def outcomes(new, live, target, **more):
+    answers = Answers(np.arange(len(target)), [{"y": new}, {"y": live}], ["", ""])
+    checks, figures, _ = evaluate(answers, {"label": target}, 3, **more)
+    return [(check.outcome, check.sentence) for check in checks], figures
+
+
+def test_the_side_that_is_not_finite_is_named():
+    good, bad = np.ones((30, 1)), np.ones((30, 1))
+    bad[4] = np.nan
+    assert outcomes(bad, good, np.ones(30))[0][0] == (
+        "refused",
+        "1 of 30 answers to held-out rows are NaN or infinite in 'y'.",
+    )
+    assert next(one for one, _ in outcomes(bad, good, np.ones(30), non_finite=["y"])[0]) == "passed"
+    assert [one for one, _ in outcomes(good, bad, np.ones(30))[0]] == ["passed", "reported"], (
+        "the old one is the bad one"
+    )
+    classes_, broken = classes(20, 30), classes(20, 30)
+    broken[:10] = np.nan
+    found, figures = outcomes(broken, classes_, np.zeros(30, np.int64))
+    assert found[0][0] == "refused"
+    assert figures["metrics"]["accuracy"] == pytest.approx(10 / 30), "a row of NaN is no right answer"
+
+
+def test_a_first_version_that_answers_nan_is_refused():
+    answers = Answers(np.arange(30), [{"y": np.full((30, 1), np.inf)}], [""])
+    checks, _, _ = evaluate(answers, {"label": np.ones(30)}, None)
+    assert checks[0].outcome == "refused"
+
+
+def test_yes_or_no():
+    found = score("label", np.array([1, 0, 1]), {"y": np.array([[0.9], [0.2], [0.4]], np.float32)})
+    assert (found.judged, found.rows["accuracy"].tolist()) == ("accuracy", [1, 1, 0])
+    np.testing.assert_allclose(found.rows["log_loss"], -np.log([0.9, 0.8, 0.4]), rtol=1e-6)
+    with pytest.raises(Unscored, match="whose threshold is not known"):
+        score("label", np.array([1, 0, 1]), {"y": np.array([[7.0], [-3.0], [2.0]], np.float32)})
+
+
+def test_one_hot_targets_are_classes():
+    target = np.array([[1, 0], [0, 1], [0, 1]], np.float32)
+    assert score("label", target, {"y": PROBABILITIES}).rows["accuracy"].tolist() == [1, 1, 0]
+
+
+def test_kinds_that_cannot_be_compared():
+    softmax, sigmoid = np.tile(np.float32([0.2, 0.8]), (30, 1)), np.full((30, 1), 3.5, np.float32)
+    found, _ = outcomes(softmax, sigmoid, np.arange(30) % 2)
+    assert ("warning", True) in {(one, "could not be evaluated" in text) for one, text in found}
+    found, _ = outcomes(softmax, np.ones((30, 1)), np.full(30, 1))
+    assert all(outcome != "refused" for outcome, _ in found)
 
 
 def test_figures_of_every_class():

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from modelport import history
 from modelport.__main__ import main
-from modelport.errors import InvalidArgument, Refused
+from modelport.errors import DataLoss, InvalidArgument, Refused
 from modelport.repository import Repository
 from modelport_export import Gate, ImageInput, examine, publish
+from modelport_export.gate import cost, quality
 
 layers = keras.layers
 ROWS = np.random.default_rng(3).normal(size=(400, 3)).astype(np.float32)
@@ -158,6 +159,7 @@ def test_private_rows_stay(tmp_path):
     given = {"name": "m", "repository": tmp_path, "samples": SAMPLES, "evaluation": EVALUATION}
     found = publish(classifier(), gate=Gate(evaluation_rows=False), **given)
     assert not (found.path / "assets.extra" / "evaluation.npz").exists()
+    assert "The worst mistakes" not in (found.path / "assets.extra" / "report.html").read_text("utf-8")
     assert Repository(tmp_path).read_manifest("m", 1).proof["quality"]["rows"] == 400
 
 
@@ -206,3 +208,58 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as wrong:
         main(["publish", "good.keras", *given, "--force", " "])
     assert wrong.value.code == 2
+
+
+def test_a_damaged_manifest_lets_no_breaking_change_through(tmp_path):
+    publish(classifier(), name="m", repository=tmp_path, samples=SAMPLES)
+    (tmp_path / "m" / "1" / "assets.extra" / "manifest.json").write_text("{")
+    with pytest.raises((Refused, DataLoss), match=r"no input 'x' any more|manifest"):
+        publish(classifier(name="z"), name="m", repository=tmp_path, samples={"z": ROWS[:8]})
+    (tmp_path / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "n" base_path: "{tmp_path}/n" '
+        'model_platform: "tensorflow" model_version_policy { specific { versions: 9 } } } }'
+    )
+    publish(classifier(), name="n", repository=tmp_path, samples=SAMPLES)
+    with pytest.raises(Refused, match="no input 'x' any more"):
+        publish(classifier(name="z"), name="n", repository=tmp_path, samples={"z": ROWS[:8]})
+
+
+def test_rows_of_the_live_version_where_none_are_given(tmp_path):
+    given = {"name": "m", "repository": tmp_path, "samples": SAMPLES}
+    publish(classifier(), evaluation=EVALUATION, **given)
+    with pytest.raises(Refused, match="worse beyond noise"):
+        publish(classifier(-1.0), **given)
+    second = publish(classifier(0.5), **given)
+    notes = Repository(tmp_path).read_manifest("m", second.version).proof["notes"]
+    assert any("held-out rows of version 1" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "words", [np.array(["a", "bb", "ü"] * 10), np.array([b"a", b"bb", b"c"] * 10, object)], ids=["str", "bytes"]
+)
+def test_texts_and_an_input_of_a_reserved_name(tmp_path, words):
+    word = keras.Input((), dtype="string", name="file")
+    model = keras.Model(
+        word, keras.layers.Dense(1)(keras.layers.StringLookup(vocabulary=["a"], output_mode="one_hot")(word))
+    )
+    rows = {"file": words, "label": np.arange(30.0)}
+    found = publish(model, name="m", repository=tmp_path, samples={"file": words[:4]}, evaluation=rows)
+    assert (found.path / "assets.extra" / "evaluation.npz").exists()
+    assert publish(model, name="m", repository=tmp_path, samples={"file": words[:5]}, evaluation=rows).new is False
+
+
+def test_rows_that_cannot_be_stored_are_refused(tmp_path):
+    for rows, told in (
+        ({"x": ROWS[:0], "label": CLASS[:0]}, "one at least"),
+        ({"x": np.array([b"a\0", b"b"], object), "label": CLASS[:2]}, "zero byte"),
+    ):
+        with pytest.raises(InvalidArgument, match=told):
+            publish(classifier(), name="m", repository=tmp_path, samples=SAMPLES, evaluation=rows)
+
+
+def test_a_bound_that_could_not_be_held_is_no_bound_kept():
+    [check] = cost.check(Gate(max_resident_mib=100), {}, {}, None)
+    assert (check.outcome, "could not be measured" in check.sentence) == ("refused", True)
+    [check] = quality.hold_regressions(Gate(max_regression=0.1), {}, compared=True)
+    assert check.outcome == "refused"
+    assert list(quality.hold_regressions(Gate(max_regression=0.1), {}, compared=False)) == []
