@@ -8,7 +8,7 @@ import pytest
 
 from modelport import layout
 from modelport.__main__ import main
-from modelport_export import Gate, ImageInput, publish
+from modelport_export import ImageInput, publish
 from modelport_export.report_page import page as pages
 from tests.support import chromium
 
@@ -91,7 +91,6 @@ def test_rows_that_are_no_pictures(tmp_path):
         repository=tmp_path,
         samples={"x": rows[:4]},
         evaluation={"x": rows, "label": rows.sum(axis=1)},
-        gate=Gate(evaluation_rows=False),
     )
     text = (found.path / layout.HTML_REPORT).read_text("utf-8")
     assert "off by" in text

@@ -10,6 +10,7 @@ INK = "#8a8f98"  # of axes and words: readable on white and on black
 THIS, OTHER = "#2f81f7", "#d29922"  # of the version, and of what it is held against
 _SIZE = (4.4, 2.9)  # inches, at 72 points each: it fits into a phone's width
 _MOST_NAMED = 20  # classes whose names stand at the axes
+_MOST_LETTERS = 14  # of such a name: a longer one leaves no room for the drawing
 
 
 class Missing(Exception):
@@ -36,7 +37,7 @@ def confusion(table: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
     figure, axes = _figure("answered", "is", (4.4, 4.0))
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     if len(table) <= _MOST_NAMED:
-        names = [labels[number] if number < len(labels) else str(number) for number in range(len(table))]
+        names = [_short(labels[number] if number < len(labels) else str(number)) for number in range(len(table))]
         axes.set_xticks(range(len(table)), names, rotation=90 if max(map(len, names)) > 2 else 0)
         axes.set_yticks(range(len(table)), names)
         for (row, column), count in np.ndenumerate(counts):
@@ -65,6 +66,10 @@ def latencies(calls: Mapping[str, Sequence[float]], live: int | None) -> str:
             axes.hist(calls[key], bins=24, histtype="step", color=color, label=name)
     axes.legend(frameon=False, labelcolor=INK)
     return _svg(figure)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"
 
 
 def _figure(across: str, up: str, size: tuple[float, float] = _SIZE) -> tuple[Any, Any]:
