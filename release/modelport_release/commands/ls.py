@@ -14,7 +14,6 @@ from modelport import manifest as manifests
 from modelport import marks
 from modelport.errors import ModelportError, NotFound
 from modelport.repository import Repository
-from modelport_client import Client
 from modelport_release import listing
 from modelport_release.commands.arguments import open_repository, repository_parser
 
@@ -93,6 +92,8 @@ def _states(server: str | None, model: str) -> dict[int, str]:
     """Version → state at a server, of the versions that are or come; empty for a model that it does not have."""
     if server is None:
         return {}
+    from modelport_client import Client  # a tenth of a second, for those who ask a server
+
     with Client(server) as client:
         try:
             return {one.version: one.state for one in client.status(model) if one.state != "END"}
