@@ -92,6 +92,23 @@ def append(base_path: Path, entry: Entry) -> Entry:
     return complete
 
 
+def check(base_path: Path) -> None:
+    """Refuse a history that `append` would refuse, before something is done that ought to be in it.
+
+    Raises:
+        FailedPrecondition, DataLoss: see `append`.
+        PermissionDenied, ResourceExhausted, …: it cannot be written to.
+    """
+    path = base_path / layout.HISTORY
+    try:
+        with _locked(path) as handle:
+            last = _put_torn_aside(path, handle)
+    except OSError as error:
+        raise from_os_error(error, "write the history", path) from error
+    if last:
+        _entry(path, None, last)
+
+
 def read(base_path: Path) -> list[Entry]:
     """All changes, oldest first; none where there is no file. A last line without its end is not one.
 

@@ -9,7 +9,7 @@ import difflib
 from pathlib import Path
 
 from modelport import manifest as manifests
-from modelport import probe
+from modelport import marks, probe
 from modelport.errors import FailedPrecondition, NotFound, from_os_error
 from modelport.layout import check_name, list_versions, parse_version
 from modelport.manifest import Manifest
@@ -78,7 +78,12 @@ class Repository:
             have = ", ".join(map(str, reversed(newest))) or "none"
             if len(found) > len(newest):
                 have = f"the newest are {have}"
-            raise NotFound(f"Expected a version of model {model!r} in {str(self.root)!r} ({have}). Received: {version}")
+            aside = ""
+            if version in marks.quarantined(base):
+                aside = f", which is in quarantine; back with modelport quarantine {model}@{version} WHY --release."
+            raise NotFound(
+                f"Expected a version of model {model!r} in {str(self.root)!r} ({have}). Received: {version}{aside}"
+            )
         return found[version]
 
     def read_manifest(self, model: str, version: int) -> Manifest | None:

@@ -116,6 +116,7 @@ def _load(options: argparse.Namespace, progress: Callable[[str], None]) -> Sourc
         given["samples"] = run_record.read_npz(options.samples)
     if options.evaluation is not None:
         given["evaluation"] = run_record.read_npz(options.evaluation)
+        given["evaluation_is_wanted"] = True
     return dataclasses.replace(source, **given)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.errors import InvalidArgument
 from modelport.regular_files import read_text
+from modelport.repository import Repository
 from modelport_export.gate import bounds
 from modelport_export.gate.bounds import Gate
 from modelport_export.images import ImageInput
@@ -161,7 +162,9 @@ def gate(options: argparse.Namespace, name: str) -> Gate:
         allow_ops=options.allow_op,
         evaluation_rows=not options.no_evaluation_rows,
     )
-    return given if file is None else given.over(bounds.read(file, name))
+    repository = getattr(options, "repository", None)
+    others = Repository(repository).models() if repository is not None and repository.is_dir() else []
+    return given if file is None else given.over(bounds.read(file, name, others))
 
 
 def _numbers(given: Sequence[str], flag: str) -> dict[str, float]:

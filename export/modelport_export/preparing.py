@@ -115,6 +115,9 @@ def prepare(
         )
         figures = version.prove(folder, name, judge)
     judged = figures.pop("judged")
+    if source.evaluation_is_wanted and not judged["quality"].get("metrics"):
+        why = " ".join(one["sentence"] for one in judged["checks"] if one["name"] == "quality")
+        raise InvalidArgument(f"Expected evaluation rows that say how good the model is. Received: {why}")
     told = verdict_of(version, wishes.unproven)
     checks += [_parity(figures, told["samples"]), *(Check(**one) for one in judged["checks"])]
     decision = verdict.decide(checks, "only tried" if wishes.only_try else wishes.force, name)

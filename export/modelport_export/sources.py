@@ -36,6 +36,7 @@ class Source:
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()  # one mapping an epoch
     evaluation: Mapping[str, Array] | None = None  # held-out rows with what the model ought to answer
+    evaluation_is_wanted: bool = False  # rows that cannot be used are then an error
 
 
 def load(

@@ -76,6 +76,7 @@ def collect(
         gone = [number for number in numbers if number not in kept]
         size = sum(size_of(repository.version_path(model, number)) for number in gone)
         if not dry_run:
+            history.check(repository.base_path(model))
             _sweep(repository.base_path(model))
             for number in gone:
                 _remove(repository.version_path(model, number), number)
@@ -87,6 +88,8 @@ def pin(repository: Repository, model: str, version: int, why: str) -> None:
     """Keep a version from being collected."""
     with _locked(repository):
         repository.version_path(model, version)
+        history.check(repository.base_path(model))
+        why = why or marks.pins(repository.base_path(model)).get(version, "")
         marks.pin(repository.base_path(model), version, why)
         _note(repository, model, "pin", version, why)
 
@@ -94,6 +97,7 @@ def pin(repository: Repository, model: str, version: int, why: str) -> None:
 def unpin(repository: Repository, model: str, version: int, why: str) -> None:
     """Take the pin away."""
     with _locked(repository):
+        history.check(_base(repository, model))
         marks.unpin(repository.base_path(model), version)
         _note(repository, model, "unpin", version, why)
 
@@ -132,6 +136,7 @@ def quarantine(
                 f"Expected another version of {model!r} that can answer. Version {version} is the only one: publish "
                 "another first."
             )
+        history.check(repository.base_path(model))
         marks.quarantine(path, version)
         _note(repository, model, "quarantine", version, why)
         return live.live_version(live.model_config(repository, model), max(left))
@@ -140,8 +145,16 @@ def quarantine(
 def release(repository: Repository, model: str, version: int, why: str) -> None:
     """Put a quarantined version back; a policy that takes the newest may serve it at once."""
     with _locked(repository):
+        history.check(_base(repository, model))
         marks.release(repository.base_path(model), version)
         _note(repository, model, "release", version, why)
+
+
+def _base(repository: Repository, model: str) -> Path:
+    base = repository.base_path(model)
+    if not base.is_dir():
+        raise NotFound(repository.unknown(model))
+    return base
 
 
 def _locked(repository: Repository) -> AbstractContextManager[None]:

@@ -233,3 +233,15 @@ def test_words_in_brackets_are_words(repository, monkeypatch, capsys):
     for command in (["ls", "m"], ["history", "m"], ["show", "m@1"]):
         assert main(command) == 0
         assert "[/tmp/run3]" in capsys.readouterr().out
+
+
+def test_a_pin_without_words_keeps_those_that_were_there(repository):
+    collecting.pin(repository, "m", 1, "the paper used it")
+    collecting.pin(repository, "m", 1, "")
+    assert marks.pins(repository.base_path("m"))[1] == "the paper used it"
+
+
+def test_a_version_in_quarantine_is_told_to_be_there(repository):
+    collecting.quarantine(repository, "m", 2, "why")
+    with pytest.raises(NotFound, match="in quarantine; back with modelport quarantine m@2 WHY --release"):
+        promote("m", 2, repository=repository.root)

@@ -246,3 +246,54 @@ def test_who_changes_nothing_is_told(repository):
     promote("m", 1, repository=repository)
     promote("m", 1, repository=repository, say=lines.append)
     assert ["Nothing was changed" in line for line in lines] == [True]
+
+
+def test_a_label_is_taken_away_while_an_older_version_is_live(repository, server, client):
+    """It waited for the newest version, which nobody was to serve, and failed."""
+    at = {"repository": repository, "server": server.grpc_address, "timeout": 20}
+    promote("m", 1, **at)
+    promote("m", 1, label="stable", **at)
+    promote("m", None, unlabel="stable", **at)
+    assert answers(client) == 1
+
+
+def test_a_change_that_cannot_be_written_down_is_not_made(repository, capsys):
+    promote("m", 1, repository=repository)
+    before = (repository / "models.config").read_text()
+    with (repository / "m" / "history.jsonl").open("a") as file:
+        file.write("{broken\n")
+    for command in (["promote", "m", "2", "--file-only"], ["gc", "m", "--keep", "1"], ["pin", "m@2", "x"]):
+        assert main([*command, "--repository", str(repository)]) == 1
+        assert "The last line is b'{broken'" in capsys.readouterr().err
+    assert (repository / "models.config").read_text() == before
+    assert Repository(repository).versions("m") == [1, 2]
+    assert not list((repository / "m").glob(".pinned*"))
+
+
+def test_after_a_killed_promotion_the_way_back_is_to_what_was_written_last(repository, capsys):
+    """The file said 1 and the history 2: rollback went to the version before, or to none."""
+    promote("m", 1, repository=repository)
+    promote("m", 2, repository=repository)
+    config = repository / "models.config"
+    config.write_text(config.read_text().replace("versions: 2", "versions: 1"))
+    assert main(["doctor", str(repository)]) == 1
+    assert "Version 1 is live, and the history ends with version 2" in capsys.readouterr().out
+    assert rollback("m", repository=repository)[0] == 2
+    config.write_text(config.read_text().replace("versions: 2", "versions: 1"))
+    promote("m", 1, repository=repository)
+    assert history.read(repository / "m")[-1].live == 1, "which is kept, and written down now"
+
+
+def test_names_that_are_nearly_right(repository, server, capsys):
+    promote("m", 2, repository=repository)
+    promote("m", 1, label="stable", repository=repository)
+    for words, told in (
+        (["rollback", "m", "--label", "stabel"], "Did you mean 'stable'"),
+        (["promote", "m@stabel"], "Did you mean 'stable'"),
+        (["promote", "othr", "1"], "(other, m)"),
+    ):
+        assert main([*words, "--repository", str(repository), "--server", server.grpc_address]) == 1
+        assert told in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["promote", "m", "1", "--server", server.rest_address])
+    assert "of a gRPC port" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from modelport.regular_files import read_text
 
 FILE = Path("modelport.toml")
 _TABLE = "gate"
+_NEAR = 0.8  # of difflib's ratio, above which a name is one that was meant
 _MOST_BYTES = 2**20  # of the file: some 10,000 models at 100 bytes each
 
 Directions = Mapping[str, str]
@@ -103,8 +104,13 @@ _FORMS = {
 }
 
 
-def read(path: Path, model: str) -> Gate:
+def read(path: Path, model: str, others: Sequence[str] = ()) -> Gate:
     """The bounds of a model in a `modelport.toml`; none where the file does not speak of a gate.
+
+    Args:
+        path: the file.
+        model: whose bounds.
+        others: models that are known: bounds of none of them, under a name near this one, are a mistake.
 
     Raises:
         InvalidArgument: no TOML, an unknown key, or a value of another form; the message has the nearest name.
@@ -123,6 +129,13 @@ def read(path: Path, model: str) -> Gate:
     for_all = {key: value for key, value in table.items() if key not in models}
     _refuse_unknown(for_all, sorted(known), path, f"{_TABLE}.")
     found = Gate(**_checked(for_all, path, f"{_TABLE}."))
+    strangers = [name for name in models if name not in others]
+    if model not in models and difflib.get_close_matches(model, strangers, 1, _NEAR):
+        wrong = difflib.get_close_matches(model, strangers, 1, _NEAR)[0]
+        raise InvalidArgument(
+            f"Expected bounds of models that there are in {str(path)!r}. Received: [{_TABLE}.{wrong}]. Did you mean "
+            f"[{_TABLE}.{model}]?"
+        )
     for name, bounds in models.items():  # all are read: a mistake is found before its model comes
         _refuse_unknown(bounds, sorted(known), path, f"{_TABLE}.{name}.")
         own = Gate(**_checked(bounds, path, f"{_TABLE}.{name}."))

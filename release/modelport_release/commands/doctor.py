@@ -25,6 +25,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--message-bytes", type=int, metavar="N", help="a size of messages that has to pass")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
+    for name in ("callers", "message_bytes"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            parser.error(f"--{name.replace('_', '-')}: expected 1 or more. Received: {getattr(options, name)}")
     found = []
     for what in options.what or [str(REPOSITORY)]:
         found += examine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import signal
 import sys
@@ -10,8 +11,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelport.errors import InvalidArgument, Unavailable
+from modelport.errors import InvalidArgument, NotFound, Unavailable
 from modelport.layout import parse_reference
+from modelport.repository import Repository
 from modelport.serverconfig import ModelConfig, Specific, format_policy
 from modelport_client import Client
 from modelport_release.commands.arguments import REPOSITORY, STACK_CONFIG
@@ -136,7 +138,15 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
             with Client(options.server[0], timeout=options.timeout) as client:
                 there = client.base_path(options.model)
         except Unavailable as error:
-            raise Unavailable(f"{error.message} Give --server, or --file-only to change the file alone.") from error
+            text = error.message.rstrip(".")
+            raise Unavailable(
+                f"{text}. Say where its gRPC port is with --server, or change the file alone with --file-only."
+            ) from error
+        except NotFound as error:
+            known = repository or REPOSITORY
+            if known.is_dir() and options.model not in Repository(known).models():
+                raise NotFound(Repository(known).unknown(options.model)) from error
+            raise
         if there is not None:
             repository = repository or Path(there).parent
         elif config is None and STACK_CONFIG.is_file():
@@ -155,9 +165,11 @@ def _version(options: argparse.Namespace, config: Path | None, repository: Path 
     labels = where.model(options.model).labels
     if options.version not in labels:
         known = ", ".join(sorted(labels)) or "none"
+        near = difflib.get_close_matches(options.version, labels, 1)
+        hint = f". Did you mean {near[0]!r}?" if near else ""
         raise InvalidArgument(
             f"Expected the number of a version, a label of {options.model!r} ({known}), or 'latest'. Received: "
-            f"{options.version!r}"
+            f"{options.version!r}{hint}"
         )
     return labels[options.version]
 

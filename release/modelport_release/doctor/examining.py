@@ -38,7 +38,9 @@ def examine(
         InvalidArgument: it is nothing that can be looked at.
     """
     path = Path(what)
-    if not path.exists():
+    if path.is_dir():
+        path = path.absolute()  # as configurations name it
+    if not what or not path.exists():
         if "://" in what or what.rpartition(":")[2].isdecimal():
             return in_order(list(servers.check(what, list(models), message_bytes)))
         raise NotFound(f"Expected {KINDS}. Received: {what!r}, which does not exist.")
@@ -54,6 +56,6 @@ def examine(
         return in_order(list(keras_files.check(path)))
     if path.suffix in (".yml", ".yaml"):
         return in_order(list(stack.check(path, callers)))
-    if path.suffix in (".config", ".pbtxt", ".txt", ".conf"):
+    if path.suffix in (".config", ".pbtxt", ".conf"):
         return in_order(list(configurations.check(path, target=target)))
     raise InvalidArgument(f"Expected {KINDS}. Received: {what!r}")

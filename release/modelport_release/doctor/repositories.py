@@ -25,7 +25,12 @@ def is_base_path(path: Path) -> bool:
 
 def check_repository(root: Path, target: str | None = None) -> Iterator[Finding]:
     """Each model of a repository, and what its models.config says."""
-    folders = [child for child in sorted(root.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    marked = (root / layout.MODELS_CONFIG).exists() or (root / layout.PROBED).exists()
+    folders = [
+        child
+        for child in sorted(root.iterdir())
+        if child.is_dir() and not child.name.startswith(".") and (marked or _has_versions(child))
+    ]
     if not folders:
         yield Finding(
             "error", str(root), "It has no models.", "modelport publish RUN --name NAME --repository " + str(root)
@@ -54,7 +59,7 @@ def _base_path(base: Path, target: str | None) -> Iterator[Finding]:
         yield Finding("error", str(base), what, do)
         return
     numbers: dict[int, list[str]] = defaultdict(list)
-    children = sorted(base.iterdir())
+    children, nested = sorted(base.iterdir()), False
     taken = [number for child in children if (number := parse_version(child.name)) is not None]
     allotted = (base / layout.ALLOTTED).read_text("utf-8").strip() if (base / layout.ALLOTTED).is_file() else ""
     free = max([*taken, *([int(allotted)] if allotted.isdecimal() else []), 0]) + 1
@@ -70,7 +75,9 @@ def _base_path(base: Path, target: str | None) -> Iterator[Finding]:
                 f"mv {child} {base / str(free)}",
             )
         elif child.is_dir() and not child.name.startswith("."):
-            yield from _nested(base, child)
+            found = list(_nested(base, child))
+            nested = nested or bool(found)
+            yield from found
     for number, names in numbers.items():
         if len(names) > 1:
             used, *others = reversed(names)
@@ -80,7 +87,7 @@ def _base_path(base: Path, target: str | None) -> Iterator[Finding]:
                 f"{' and '.join(map(repr, names))} are both version {number}; servers take {used!r}.",
                 f"Rename the other: mv {base / others[0]} {base / str(free)}",
             )
-    if not numbers:
+    if not numbers and not nested:
         yield Finding(
             "error",
             str(base),
@@ -102,7 +109,39 @@ def _nested(base: Path, child: Path) -> Iterator[Finding]:
             "error",
             str(child),
             f"The versions are nested one level too deep: they are in {child.name!r} within the base path.",
-            f"mv {child}/* {base}/ && rmdir {child}",
+            f"If {base} is a repository, look at it: modelport doctor {base}. If it is a model: mv {child}/* {base}/",
+        )
+
+
+def _has_versions(folder: Path) -> bool:
+    """Whether it may be a model: a folder with a number in it, a SavedModel, or either one level deeper."""
+    try:
+        inner = [child for child in folder.iterdir() if child.is_dir()]
+        return (folder / layout.SAVED_MODEL).exists() or any(
+            parse_version(child.name) is not None
+            or (child / layout.SAVED_MODEL).exists()
+            or any(
+                (one / layout.SAVED_MODEL).exists() for one in child.iterdir() if parse_version(one.name) is not None
+            )
+            for child in inner
+        )
+    except OSError:
+        return True  # it will be told why
+
+
+def _unwritten(repository: Repository, name: str, now: int | None) -> Iterator[Finding]:
+    """What is live and what the history says differ: a change was killed, or somebody edited the file."""
+    try:
+        entries = history.read(repository.base_path(name))
+    except ModelportError:
+        return  # told elsewhere
+    if entries and entries[-1].live is not None and entries[-1].live != now:
+        yield Finding(
+            "warning",
+            str(repository.base_path(name)),
+            f"Version {now} is live, and the history ends with version {entries[-1].live}: a change was not finished, "
+            "or models.config was edited or lost.",
+            f"modelport promote {name} {entries[-1].live}, or promote {name} {now} to keep it, and it is written down.",
         )
 
 
@@ -115,6 +154,7 @@ def _live(repository: Repository) -> Iterator[Finding]:
             yield Finding("error", str(path), error.message, "Put it right, or move it away: the newest are then live.")
             return
         numbers = repository.versions(name)
+        yield from _unwritten(repository, name, live.live_version(config, numbers[-1]))
         for version in config.policy.versions if isinstance(config.policy, Specific) else ():
             if version not in numbers:
                 yield Finding(

@@ -17,6 +17,7 @@ _ANSWER_S = 3.0  # that a port may take to show what it speaks
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # of HTTP/2, with empty settings
 _GET = b"GET / HTTP/1.1\r\nHost: modelport\r\nConnection: close\r\n\r\n"
 _TYPE, _SETTINGS = 3, 4  # where a frame of HTTP/2 has its type; that of the first one
+_SILENT = "to nobody: the connection is taken, and nothing is said"
 _NO_MODEL = "modelport-doctor"
 
 
@@ -62,6 +63,7 @@ def speaks(host: str, port: int) -> str:
         return "gRPC"
     if answer.startswith(b"HTTP/1") or _answer(host, port, _GET).startswith(b"HTTP/1"):
         return "REST"
+    silent = not answer
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # who it is, is not the question
@@ -72,6 +74,8 @@ def speaks(host: str, port: int) -> str:
     except ssl.SSLError as error:
         asked = "certificate" in str(error).lower() or "alert" in str(error).lower()
         return "gRPC over TLS" if asked else "something else"
+    except TimeoutError:
+        return _SILENT if silent else "something else"
     except OSError:
         return "something else"
 
@@ -93,6 +97,7 @@ def _other(server: str, wanted: str, spoken: str, host: str, port: int) -> Findi
         "REST": f"Give http://{host}:{port}.",
         "REST over TLS": f"Give https://{host}:{port}.",
         "gRPC over TLS": "Give the client the server's certificate, or start the server without --ssl_config_file.",
+        _SILENT: "A server that hangs, or another program: look at its log, restart it.",
         "something else": "Another program has this port: end it, or give another one.",
     }
     return Finding("error", server, f"Expected {wanted} there; it speaks {spoken}.", ways[spoken])

@@ -85,6 +85,9 @@ def promote(
     deadline = time.monotonic() + timeout
     with where.locked(deadline, say):
         before = where.model(model)
+        base = Path(before.base_path) if repository is None else Repository(repository).base_path(model)
+        if base.is_dir():
+            history.check(base)  # a change that cannot be written down is not made
         newest = _newest(model, version, repository)
         if server is None:
             refuse_unseen_move(before, version, label)
@@ -97,13 +100,16 @@ def promote(
                 newest = newest or max((one.version for one in states if one.state == "AVAILABLE"), default=None)
                 steps = steps_to(before, version, label, unlabel, newest)
                 steps = keep_live(steps, before, newest, keep_unlabelled, say)
-                say(f"{model}: waiting for {f'version {version}' if version else 'the newest version'} at {server} …")
+                awaited = None if unlabel is not None else version or newest  # taking a label away brings nothing
+                if awaited is not None and steps[-1] != before:
+                    say(f"{model}: waiting for version {awaited} at {server} …")
                 folder = None if repository is None else Repository(repository)
-                _on_servers(several, where, before, steps, version or newest, folder, deadline)
+                _on_servers(several, where, before, steps, awaited, folder, deadline)
                 aim = steps[-1]
-        if aim == before:
+        if aim == before and _is_written(base, aim, newest):
             say(f"{model}: that is so already. Nothing was changed, and nothing is added to the history.")
-        _note(aim, before, version, label or unlabel or "", newest, repository, why, action)
+        else:
+            _note(aim, before, version, label or unlabel or "", newest, repository, why, action)
     return aim
 
 
@@ -227,13 +233,19 @@ def _note(
 ) -> None:
     """Write the change into the history, where the model's folder can be seen from here."""
     base = Path(aim.base_path) if repository is None else Repository(repository).base_path(aim.name)
-    if not base.is_dir() or aim == before:
+    if not base.is_dir():
         return
     taken = set(before.labels) - set(aim.labels)
     kind = "unlabel" if taken else "label" if label and action == "promote" else action
     live = live_version(aim, newest)
     entry = history.Entry(kind, version, live, _plain(aim.labels), label, why, _verdict(base, version))
     history.append(base, entry)
+
+
+def _is_written(base: Path, aim: ModelConfig, newest: int | None) -> bool:
+    """Whether the history ends with what is so; not where a change was killed before it was written down."""
+    entries = history.read(base) if base.is_dir() else []
+    return not entries or (entries[-1].live, dict(entries[-1].labels)) == (live_version(aim, newest), dict(aim.labels))
 
 
 def _plain(labels: Mapping[str, int]) -> dict[str, int]:

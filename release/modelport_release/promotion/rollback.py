@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def rollback(
     now = where.model(model)
     current = now.labels.get(label) if label is not None else live_version(now, max(versions))
     entries = history.read(found.base_path(model))
+    if label is not None and label not in now.labels and not any(label in entry.labels for entry in entries):
+        known = sorted({*now.labels, *(name for entry in entries for name in entry.labels)})
+        near = difflib.get_close_matches(label, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise NotFound(f"Expected a label of {model!r} ({', '.join(known) or 'none'}). Received: {label!r}.{hint}")
     past = _before(entries, label, current)
     version = next((number for number in past if number in versions and to in (None, number)), None)
     if version is None:
@@ -87,6 +93,9 @@ def rollback(
 def _before(entries: Sequence[Entry], label: str | None, current: int | None) -> Iterator[int]:
     """Versions that were live, or bore the label, before the current one: the last one first."""
     states = [entry.live if label is None else entry.labels.get(label) for entry in entries]
+    if states and states[-1] != current:  # what is served now was never written down: the last that was is the way back
+        yield from (number for number in reversed(states) if number is not None and number != current)
+        return
     places = [place for place, number in enumerate(states) if number == current]
     last = places[-1] if places else len(states)
     while last > 0 and states[last - 1] == current:

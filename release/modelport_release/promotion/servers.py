@@ -15,6 +15,7 @@ from modelport_client import Client
 
 _T = TypeVar("_T")
 _DNS = "dns:///"
+_MOST_PORT = 65535
 
 
 def addresses(text: str) -> list[str]:
@@ -27,6 +28,12 @@ def addresses(text: str) -> list[str]:
     found: list[str] = []
     for part in filter(None, (one.strip() for one in text.split(","))):
         found += _resolved(part.removeprefix(_DNS)) if part.startswith(_DNS) else [part]
+    for one in found:
+        port = one.rpartition(":")[2]
+        if one.startswith(("http://", "https://")) or (port.isdecimal() and int(port) > _MOST_PORT):
+            raise argparse.ArgumentTypeError(
+                f"expected HOST:PORT of a gRPC port, at most {_MOST_PORT}. Received: {one!r}"
+            )
     if not found:
         raise argparse.ArgumentTypeError(f"expected HOST:PORT, several with commas between. Received: {text!r}")
     return list(dict.fromkeys(found))

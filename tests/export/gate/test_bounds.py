@@ -84,3 +84,11 @@ def test_senseless_bounds_are_refused():
             Gate(max_regression=bound)
     with pytest.raises(InvalidArgument, match="min of 'accuracy' as a number"):
         Gate(min={"accuracy": float("nan")})
+
+
+def test_bounds_of_a_model_that_is_none_are_a_mistake(file):
+    path = file("[gate.digitz]\nmax_p99_ms = 1")
+    with pytest.raises(InvalidArgument, match=r"\[gate.digitz\]. Did you mean \[gate.digits\]"):
+        read(path, "digits")
+    assert read(path, "digits", others=["digits", "digitz"]) == Gate(allow_ops=())
+    assert read(path, "flowers") == Gate(allow_ops=())

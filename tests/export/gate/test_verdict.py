@@ -200,6 +200,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out)
     assert not told["accepted"]
     assert main(["publish", "nothing.keras", *given]) == 1
+    np.savez("wrong.npz", x=ROWS, label=CLASS + 100)
+    assert main(["publish", "bad.keras", *given[:-1], "wrong.npz", "--dry-run"]) == 1, "no gate is no passed gate"
+    assert "not all among its 2 classes" in capsys.readouterr().err
     assert main(["publish", "bad.keras", *given, "--force", "a trial", "--json"]) == 0
     (tmp_path / "modelport.toml").write_text("[gate]\nmin = { accuracy = 0.9 }\n[gate.m]\nmax_p99_mss = 1\n")
     capsys.readouterr()

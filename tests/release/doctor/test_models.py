@@ -116,6 +116,7 @@ def test_a_fault_of_a_model(base, fault, capsys):
 def test_a_base_path_that_is_none(base, tmp_path):
     (base / "1").rename(tmp_path / "saved")
     expect("a SavedModel in the base path itself", told(tmp_path / "saved"), "lies in the base path itself", "mkdir")
+    (base.parent / layout.PROBED).touch()  # somebody published here
     expect("no version", told(base.parent), "no version: no folder with a number", "modelport publish")
 
 
@@ -125,3 +126,10 @@ def test_the_repositorys_own_configuration(base):
     found = told(base.parent)
     expect("a version to be served that is not there", found, "Version 9", "modelport promote m 1")
     expect("label on a version that is not there", found, "'s' of 'm' is on version 8", "--unlabel s")
+
+
+def test_a_project_around_a_repository_is_no_repository(base, tmp_path):
+    (tmp_path / "docs").mkdir()
+    found = told(tmp_path)
+    assert len(found) == 1
+    assert "modelport doctor" in found[0], "before any mv"
