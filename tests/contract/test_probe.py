@@ -9,9 +9,7 @@ import pytest
 from modelport import layout, probe
 from modelport.errors import NotFound
 from modelport.repository import Repository
-from tests.torture import kills
-
-TRACER = pytest.mark.skipif(kills.strace() is None, reason="no strace that may trace here: apt-get install strace")
+from tests.support.tracing import TRACER
 
 
 def test_it_is_tried_once(tmp_path):

@@ -23,6 +23,14 @@ def repository(tmp_path, add_version):
     return Repository(root)
 
 
+def served(repository, name, version):
+    """A configuration of somebody else's server on the versions of `m`."""
+    return (
+        f'model_config_list {{ config {{ name: "{name}" base_path: "{repository.base_path("m")}" '
+        f'model_platform: "tensorflow" model_version_policy {{ specific {{ versions: {version} }} }} }} }}'
+    )
+
+
 def test_what_is_in_use_or_pinned_is_never_collected(repository):
     promote("m", 2, repository=repository.root)
     promote("m", 3, label="canary", repository=repository.root)
@@ -60,10 +68,7 @@ def test_the_newest_that_a_policy_serves_stay(repository):
 
 def test_another_servers_file_and_a_server_are_asked(repository, tmp_path):
     config = tmp_path / "stack.config"
-    config.write_text(
-        f'model_config_list {{ config {{ name: "m" base_path: "{repository.base_path("m")}" '
-        'model_platform: "tensorflow" model_version_policy { specific { versions: 2 } } } }'
-    )
+    config.write_text(served(repository, "m", 2))
     assert 2 not in collecting.collect(repository, "m", 1, configs=[config], dry_run=True).versions
     options = Options(model_config_file=str(config), port=AUTO)
     with Server(options) as server, Client(server.grpc_address) as client:
@@ -209,10 +214,7 @@ def test_two_versions_beside_each_other():
 
 def test_a_base_path_under_another_name_counts(repository, tmp_path):
     config = tmp_path / "stable.config"
-    config.write_text(
-        f'model_config_list {{ config {{ name: "stable" base_path: "{repository.base_path("m")}" '
-        'model_platform: "tensorflow" model_version_policy { specific { versions: 1 } } } }'
-    )
+    config.write_text(served(repository, "stable", 1))
     assert 1 not in collecting.collect(repository, "m", 1, configs=[config], dry_run=True).versions
     with pytest.raises(FailedPrecondition, match="named by the configuration"):
         collecting.quarantine(repository, "m", 1, "why", configs=[config])

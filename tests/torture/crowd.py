@@ -60,7 +60,7 @@ def main() -> int:
 def _work(root: Path, number: int, seconds: float) -> int:
     """One process: the first two promote, the third collects, the others publish."""
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-    end, rng, changes = time.monotonic() + seconds, random.Random(number), 0  # noqa: S311
+    end, rng, changes = time.monotonic() + seconds, random.Random(number), 0  # noqa: S311  # choices, not secrets
     code = 1
     try:
         while time.monotonic() < end:

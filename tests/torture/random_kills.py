@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     seed = random.randrange(2**32) if options.seed is None else options.seed  # noqa: S311  # moments, not secrets
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311  # moments, not secrets
     with (
         tempfile.TemporaryDirectory(prefix="modelport-torture-") as folder,
         contextlib.redirect_stdout(io.StringIO()),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tracing import TRACER
 from tests.torture import kills, repositories
 
 pytestmark = pytest.mark.slow  # hundreds of processes
 
 ROOT = Path(__file__).parents[2]
-TRACER = pytest.mark.skipif(kills.strace() is None, reason="no strace that may trace here: apt-get install strace")
 
 
 @pytest.fixture(scope="module")

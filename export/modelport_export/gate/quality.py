@@ -14,7 +14,7 @@ from modelport_export.gate.asking import Answers
 from modelport_export.gate.bootstrap import LEAST_ROWS, interval
 from modelport_export.gate.bounds import Gate
 from modelport_export.gate.scoring import LOWER_IS_BETTER, Scores, Unscored, score
-from modelport_export.gate.verdict import Check
+from modelport_export.gate.verdict import Check, Outcome
 from modelport_export.signatures import Array
 
 MOST_CLASSES = 1000  # whose figures are kept: the manifest stays small
@@ -101,6 +101,7 @@ def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]
         }
         values = (figures["value"], figures["live"])
         told = f"{full} {values[0]:.4g}, of version {live} {values[1]:.4g} on the same {rows:,} rows"
+        outcome: Outcome
         if name != mine.judged or rows < LEAST_ROWS:
             outcome, sentence = "reported", f"{told}."
             if rows < LEAST_ROWS:
@@ -114,7 +115,7 @@ def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]
         else:
             outcome = "passed"
             sentence = f"It is as good, as far as the rows tell: {told}; worse by {low:.2g} to {high:.2g}."
-        yield Check("quality", outcome, sentence, "the live version on the same rows", figures)  # type: ignore[arg-type]
+        yield Check("quality", outcome, sentence, "the live version on the same rows", figures)
 
 
 def _by_class(mine: Scores, theirs: Scores | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def check(path: Path) -> Iterator[Finding]:
         with zipfile.ZipFile(path) as archive:
             metadata = _read(archive, "metadata.json")
             config = _read(archive, "config.json")
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
         yield Finding("error", str(path), f"It is no whole .keras file ({error}).", "Save the model again.")
         return
     made, installed = str(metadata.get("keras_version", "")), _installed()
@@ -79,7 +79,7 @@ def _read(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
         raise ValueError(f"{name} is larger than {_MOST_BYTES:,} bytes")
     found = json.loads(archive.read(name))
     if not isinstance(found, dict):
-        raise ValueError(f"{name} is no object")  # noqa: TRY004  # of the file, not of an argument
+        raise TypeError(f"{name} is no object")
     return found
 
 

@@ -141,7 +141,7 @@ def _size(client: Client, server: str, count: int) -> Iterator[Finding]:
             client.status(name)
     except (NotFound, InvalidArgument):
         return
-    except (ResourceExhausted, Unavailable, ModelportError) as error:
+    except ModelportError as error:
         yield Finding(
             "error",
             server,
