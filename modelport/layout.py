@@ -47,6 +47,7 @@ EVALUATION = EXTRA / "evaluation.npz"
 WARMUP_REQUESTS = EXTRA / "tf_serving_warmup_requests"
 # Relative to the repository.
 MODELS_CONFIG = Path("models.config")
+CONTAINER_ROOT = "/models"  # where a container has the repository; the root of the base paths in that file
 PROBED = ".probed"
 # Relative to a base path.
 ALLOTTED = Path(".allotted")

@@ -59,11 +59,10 @@ def test_the_server_reads_the_same_files_as_ours(tmp_path):
 
     serving = config()["services"]["serving"]
     folder = next(v["source"] for v in serving["volumes"] if v["target"] == "/config")
-    models = serverconfig.parse_models(serverconfig.read(Path(folder) / "models.config"))
-    assert [model.name for model in models.models] == ["digits"]
     serverconfig.parse_batching(serverconfig.read(Path(folder) / "batching.config"))
     assert serverconfig.parse_monitoring(serverconfig.read(Path(folder) / "monitoring.config")).enable
-    assert flags.parse(serving["command"]).model_config_file == "/config/models.config"
+    assert flags.parse(serving["command"]).model_config_file == "/models/models.config"
+    assert serving["healthcheck"]["test"][-1] == "/models/models.config"
 
 
 def test_ports_are_on_loopback_and_mounts_read_only():

@@ -9,7 +9,6 @@ from modelport.errors import NotFound
 from modelport.repository import Repository
 
 REPOSITORY = Path("models")
-STACK_CONFIG = Path("serving/config/models.config")  # what docker-compose.yml gives its servers
 
 
 def repository_parser(name: str, text: str, *, optional: bool = False) -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from pathlib import Path
 from modelport.errors import InvalidArgument
 from modelport.layout import parse_reference
 from modelport_release import collecting, listing
-from modelport_release.commands.arguments import STACK_CONFIG, open_repository, repository_parser
+from modelport_release.commands.arguments import open_repository, repository_parser
 
 
 def gc_main(argv: Sequence[str]) -> int:
@@ -34,7 +34,7 @@ def gc_main(argv: Sequence[str]) -> int:
             repository,
             name,
             options.keep,
-            configs=_configs(options),
+            configs=options.config,
             server=options.server,
             dry_run=options.dry_run,
             why=options.why,
@@ -93,7 +93,7 @@ def quarantine_main(argv: Sequence[str]) -> int:
     name, version = listing.resolve(repository, options.model)
     if version is None:
         raise InvalidArgument(f"Expected NAME@VERSION or NAME@LABEL. Received: {options.model!r}")
-    after = collecting.quarantine(repository, name, version, options.why, configs=_configs(options), say=_say)
+    after = collecting.quarantine(repository, name, version, options.why, configs=options.config, say=_say)
     text = f"{name}@{version}: in quarantine; requests that name neither version nor label go to {after or 'none'}"
     _tell(options, text, {"model": name, "version": version, "live": after})
     return 0
@@ -106,12 +106,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help=f"a further file that says what a server serves ({STACK_CONFIG} where there is one); repeatable",
+        help="a further file that says what a server serves; repeatable",
     )
-
-
-def _configs(options: argparse.Namespace) -> list[Path]:
-    return options.config or ([STACK_CONFIG] if STACK_CONFIG.is_file() else [])
 
 
 def _tell(options: argparse.Namespace, text: str, fields: dict[str, object]) -> None:

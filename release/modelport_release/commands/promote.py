@@ -16,7 +16,7 @@ from modelport.layout import parse_reference
 from modelport.repository import Repository
 from modelport.serverconfig import ModelConfig, Specific, format_policy
 from modelport_client import Client
-from modelport_release.commands.arguments import REPOSITORY, STACK_CONFIG
+from modelport_release.commands.arguments import REPOSITORY
 from modelport_release.promotion import servers
 from modelport_release.promotion.configuration import Configuration
 from modelport_release.promotion.promoting import promote
@@ -112,8 +112,8 @@ def _parser(name: str, text: str) -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"the file that the server was started with (models.config in the repository; {STACK_CONFIG} for a server "
-        "that does not say where its models are, such as that of docker-compose.yml)",
+        help="the file that the server was started with (models.config in the repository, which `modelport serve DIR` "
+        "and docker-compose.yml take)",
     )
     parser.add_argument(
         "--server",
@@ -149,8 +149,6 @@ def _places(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
             raise
         if there is not None:
             repository = repository or Path(there).parent
-        elif config is None and STACK_CONFIG.is_file():
-            config = STACK_CONFIG
     repository = repository or REPOSITORY
     return config, repository if (repository / options.model).is_dir() or config is None else None
 

@@ -21,6 +21,11 @@ def here(path: str) -> Path | None:
     return Path(path)
 
 
+def in_repository(root: Path) -> Places:
+    """The places of a repository's own file: it names them as a container has them."""
+    return lambda path: root / path.removeprefix(f"{layout.CONTAINER_ROOT}/")
+
+
 def check(file: Path, places: Places = here, target: str | None = None) -> Iterator[Finding]:
     """What a configuration says, held against the disk.
 

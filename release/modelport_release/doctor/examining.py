@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelport import layout
 from modelport.errors import InvalidArgument, NotFound
 from modelport.layout import parse_version
+from modelport.repository import Repository
 from modelport_release.doctor import configurations, keras_files, repositories, servers, stack, versions
 from modelport_release.doctor.finding import Finding, in_order
 
@@ -51,11 +52,17 @@ def examine(
             return in_order(list(repositories.check_base_path(path, target)))
         found = list(repositories.check_repository(path, target))
         file = path / layout.MODELS_CONFIG
-        return in_order([*found, *(configurations.check(file, target=target) if file.is_file() else ())])
+        return in_order([*found, *(_configuration(file, target) if file.is_file() else ())])
     if path.suffix == ".keras":
         return in_order(list(keras_files.check(path)))
     if path.suffix in (".yml", ".yaml"):
         return in_order(list(stack.check(path, callers)))
     if path.suffix in (".config", ".pbtxt", ".conf"):
-        return in_order(list(configurations.check(path, target=target)))
+        return in_order(list(_configuration(path.absolute(), target)))
     raise InvalidArgument(f"Expected {KINDS}. Received: {what!r}")
+
+
+def _configuration(file: Path, target: str | None) -> Iterator[Finding]:
+    of_repository = file.name == layout.MODELS_CONFIG.name and bool(Repository(file.parent).models())
+    places = configurations.in_repository(file.parent) if of_repository else configurations.here
+    return configurations.check(file, places, target)

@@ -1,7 +1,8 @@
 """The file that says what is live: one lock, one model changed at a time, everybody else's words kept.
 
-In a repository it is `models.config` beside the models, made by the first promotion and taken up by `modelport serve`;
-for a server that was started with a file of its own it is that file.
+In a repository it is `models.config` beside the models, made by the first promotion and taken up by `modelport serve`
+and by the stack of docker-compose.yml alike. Its base paths are those of the container; `modelport serve` looks in its
+own repository, whatever they are. For a server that was started with a file of its own it is that file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelport import layout, probe, serverconfig
-from modelport.errors import DeadlineExceeded, NotFound, from_os_error
+from modelport.errors import DeadlineExceeded, from_os_error
 from modelport.repository import Repository
 from modelport.serverconfig import ModelConfig, ServerConfig, add_model, change_file, model_of, replace_text
 
@@ -81,9 +82,12 @@ class Configuration:
         found = serverconfig.parse_models(text, repr(str(self.path)))
         if self._repository is None:
             return found
-        known = {model.name for model in found.models or ()}
-        new = [self._model(name) for name in self._repository.models() if name not in known]
-        return ServerConfig((*(found.models or ()), *new))
+        models = found.models or ()
+        known = {model.name for model in models}
+        roots = {model.base_path.removesuffix(f"/{model.name}") for model in models}
+        root = roots.pop() if len(roots) == 1 else layout.CONTAINER_ROOT  # as somebody wrote for a server of his own
+        new = [ModelConfig(name, f"{root}/{name}") for name in self._repository.models() if name not in known]
+        return ServerConfig((*models, *new))
 
     def model(self, name: str) -> ModelConfig:
         """What it says of a model.
@@ -93,10 +97,14 @@ class Configuration:
         """
         return model_of(self.read(), name, repr(str(self.path)))
 
+    def base_path(self, model: ModelConfig) -> Path:
+        """Where a model's versions are on this machine."""
+        return Path(model.base_path) if self._repository is None else self._repository.base_path(model.name)
+
     def change(self, model: ModelConfig) -> None:
         """Replace what the file says of one model, in one step; the lock is held."""
         if self._repository is not None:
-            self._make_known(model.name)
+            self._make_known()
         change_file(self.path, model)
         self._written = serverconfig.read(self.path)
 
@@ -111,18 +119,22 @@ class Configuration:
         """The file as it is; empty where there is none yet."""
         return serverconfig.read(self.path) if self.path.exists() else ""
 
-    def _make_known(self, name: str) -> None:
-        """Write a model into the file of a repository that does not have it yet."""
-        text = serverconfig.read(self.path) if self.path.exists() else _HEAD
-        with contextlib.suppress(NotFound):
-            model_of(serverconfig.parse_models(text, repr(str(self.path))), name, "")
-            return
-        replace_text(self.path, add_model(text, self._model(name), repr(str(self.path))))
+    def _make_known(self) -> None:
+        """Write the models into the file of a repository that does not have them yet.
 
-    def _model(self, name: str) -> ModelConfig:
-        if self._repository is None or not self._repository.versions(name):
-            raise NotFound(f"Expected a model of the repository {str(self.path.parent)!r}. Received: {name!r}")
-        return ModelConfig(name, str(self._repository.base_path(name)))
+        All of them: a server that reads the file serves what it names, and nothing else.
+        """
+        text = before = self.text()
+        text = text or _HEAD
+        known = {model.name for model in serverconfig.parse_models(text, repr(str(self.path))).models or ()}
+        for model in self.read().models or ():
+            if model.name not in known:
+                text = add_model(text, model, repr(str(self.path)))
+        if text != before:
+            replace_text(self.path, text)
 
 
-_HEAD = "# What is live: written by modelport promote and rollback, read by modelport serve on this folder.\n"
+_HEAD = (
+    "# What is live: written by modelport promote and rollback, read by modelport serve on this folder and by the\n"
+    "# stack of docker-compose.yml, whose container has this folder as /models.\n"
+)

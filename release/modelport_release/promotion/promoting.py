@@ -11,10 +11,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from modelport import history
+from modelport import history, layout
 from modelport import manifest as manifests
 from modelport.errors import DeadlineExceeded, FailedPrecondition, ModelportError, NotFound
 from modelport.live import live_version
@@ -85,7 +86,7 @@ def promote(
     deadline = time.monotonic() + timeout
     with where.locked(deadline, say):
         before = where.model(model)
-        base = Path(before.base_path) if repository is None else Repository(repository).base_path(model)
+        base = Repository(repository).base_path(model) if repository is not None else where.base_path(before)
         if base.is_dir():
             history.check(base)  # a change that cannot be written down is not made
         newest = _newest(model, version, repository)
@@ -109,12 +110,13 @@ def promote(
         if aim == before and _is_written(base, aim, newest):
             say(f"{model}: that is so already. Nothing was changed, and nothing is added to the history.")
         else:
-            _note(aim, before, version, label or unlabel or "", newest, repository, why, action)
+            _note(aim, before, version, label or unlabel or "", newest, base, why, action)
     return aim
 
 
 def _configuration(config: Path | str | None, repository: Path | str | None) -> Configuration:
-    if config is not None:
+    own = None if repository is None else Path(repository) / layout.MODELS_CONFIG
+    if config is not None and (own is None or os.path.realpath(config) != os.path.realpath(own)):
         return Configuration(config)
     if repository is None or not Path(repository).is_dir():
         raise NotFound(
@@ -152,26 +154,36 @@ def _on_servers(
 def _refuse_another_place(client: Client, where: Configuration, model: ModelConfig) -> None:
     """Refuse a file of other base paths than the server has: it would be left with one that leads nowhere."""
     there = client.base_path(model.name)
+    if there is None and not where.path.exists():
+        raise FailedPrecondition(
+            f"Expected the file that the server at {client.target} was started with: it does not say where its models "
+            f"are. Received: {str(where.path)!r}, which does not exist. Give its file with --config FILE."
+        )
     if there is None:
         return
-    if os.path.realpath(there) != os.path.realpath(model.base_path):
+    here = where.base_path(model)
+    if os.path.realpath(there) != os.path.realpath(here):
         raise FailedPrecondition(
             f"Expected the file that the server at {client.target} was started with: it has {model.name!r} in "
-            f"{there!r}. Received: {str(where.path)!r}, which says {model.base_path!r}. Give --repository "
+            f"{there!r}. Received: {str(where.path)!r}, which stands for {str(here)!r}. Give --repository "
             f"{str(Path(there).parent)!r}, or --config FILE."
         )
 
 
 def _served(client: Client, where: Configuration, name: str) -> ServerConfig:
-    """The models of the file that the server has; a repository may have more than it was asked to serve."""
+    """The models of the file that the server has, where it has them.
+
+    A repository may have more than it was asked to serve, and a server outside of a container has them elsewhere.
+    """
     kept = []
     for model in where.read().models or ():
         try:
-            client.status(model.name)
+            there = client.base_path(model.name)
         except NotFound:
             if model.name != name:
                 continue
-        kept.append(model)
+            there = None
+        kept.append(model if there is None else replace(model, base_path=there))
     return ServerConfig(tuple(kept))
 
 
@@ -227,12 +239,11 @@ def _note(
     version: int | None,
     label: str,
     newest: int | None,
-    repository: Path | str | None,
+    base: Path,
     why: str,
     action: str,
 ) -> None:
     """Write the change into the history, where the model's folder can be seen from here."""
-    base = Path(aim.base_path) if repository is None else Repository(repository).base_path(aim.name)
     if not base.is_dir():
         return
     taken = set(before.labels) - set(aim.labels)

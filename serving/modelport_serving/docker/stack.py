@@ -27,6 +27,7 @@ from modelport_serving.docker.compose import FILE, Compose
 _BESIDE = {"monitoring": ["prometheus", "grafana"], "tensorboard": ["tensorboard"]}
 _INSTEAD = {"gpu": "serving-gpu", "embedded": "embedded"}
 _GRPC, _REST = 8500, 8501  # inside the container
+_READ = ("/config", "/models")  # whose own files the server reads, inside the container
 
 
 def up_main(argv: Sequence[str]) -> int:
@@ -136,9 +137,10 @@ def _check_readable(configured: Mapping[str, Any]) -> None:
     """The server is another user than the one whose umask made the checkout."""
     for volume in configured.get("volumes", []):
         source = Path(volume.get("source", ""))
-        if volume["target"] == "/config" and source.is_dir():
+        if volume["target"] in _READ and source.is_dir():
             closed = closed_to_others(source) or next(
-                (path for path in source.iterdir() if path.is_file() and not path.stat().st_mode & stat.S_IROTH), None
+                (path for path in source.glob("[!.]*") if path.is_file() and not path.stat().st_mode & stat.S_IROTH),
+                None,
             )
             if closed is not None:
                 raise PermissionDenied(

@@ -28,7 +28,7 @@ class Stack:
         host: address of the engine; "" for the client's own default.
         folder: gets the models, the runs and a copy of the configuration.
         project: the name under which Compose keeps it apart from others.
-        models: of another stack, to be served as well.
+        models: of another stack, to be served as well: a copy of them.
         override: a further compose file.
     """
 
@@ -39,12 +39,14 @@ class Stack:
         self.project = project
         self.grpc_port, self.rest_port = free_port(), free_port()
         self.grpc, self.rest = f"127.0.0.1:{self.grpc_port}", f"http://127.0.0.1:{self.rest_port}"
-        self.models = models or folder / "models"
+        self.models = folder / "models"
+        if models is not None:
+            shutil.copytree(models, self.models)
         for path in (self.models, folder / "runs", folder / "docker/cli-plugins"):
             path.mkdir(parents=True, exist_ok=True)
         (folder / "docker/cli-plugins/docker-compose").symlink_to(COMPOSE)
         shutil.copytree(ROOT / "serving/config", folder / "config")
-        self.config = folder / "config/models.config"
+        self.config = self.models / "models.config"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name in _KEPT},
             "DOCKER_CONFIG": str(folder / "docker"),
