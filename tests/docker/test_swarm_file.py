@@ -35,8 +35,11 @@ def test_it_is_tuned_as_docker_compose_yml():
     assert {**swarm["healthcheck"], "test": ""} == {**compose["healthcheck"], "test": ""}
     only_here = [flag for flag in swarm["command"] if flag not in compose["command"]]
     assert [flag.partition("=")[0] for flag in only_here] == ["--model_config_file", "--grpc_channel_arguments"]
-    only_there = [flag for flag in compose["command"] if flag not in swarm["command"]]
-    assert [flag.partition("=")[0] for flag in only_there] == ["--model_config_file", "--model_config_file_poll_wait_seconds"]
+    there = [flag for flag in compose["command"] if flag not in swarm["command"]]
+    assert [flag.partition("=")[0] for flag in there] == [
+        "--model_config_file",
+        "--model_config_file_poll_wait_seconds",
+    ]
     limits = swarm["deploy"]["resources"]["limits"]
     assert limits == {"memory": compose["mem_limit"], "pids": compose["pids_limit"]}
 

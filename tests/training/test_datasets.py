@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 from pathlib import Path
@@ -50,23 +49,23 @@ def unexpected() -> Files:
 class TestDigits:
     def test_shape_dtype_and_range(self) -> None:
         digits = load_dataset("digits")
-        for images in (digits.train_images, digits.test_images):
+        for images in (digits.train.inputs, digits.test.inputs):
             assert images.dtype == np.uint8
             assert images.shape[1:] == (28, 28)
             assert (images.min(), images.max()) == (0, 255)
-        assert digits.train_labels.dtype == np.int64
+        assert digits.train.targets.dtype == np.int64
         assert digits.class_names == tuple("0123456789")
 
     def test_the_split_is_stratified_and_whole(self) -> None:
         digits = load_dataset("digits")
-        train, test = np.bincount(digits.train_labels), np.bincount(digits.test_labels)
+        train, test = np.bincount(digits.train.targets), np.bincount(digits.test.targets)
         assert (train + test).sum() == 1797
         np.testing.assert_allclose(test / (train + test), 0.2, atol=0.005)
 
     def test_no_image_is_in_both_splits(self) -> None:
         digits = load_dataset("digits")
-        seen = {image.tobytes() for image in digits.train_images}
-        assert not [image for image in digits.test_images if image.tobytes() in seen]
+        seen = {image.tobytes() for image in digits.train.inputs}
+        assert not [image for image in digits.test.inputs if image.tobytes() in seen]
 
     def test_fingerprint(self) -> None:
         assert load_dataset("digits").fingerprint == DIGITS
@@ -86,9 +85,9 @@ class TestDigits:
 
 class TestDataset:
     def test_fingerprint_depends_on_every_array(self, tiny: Dataset) -> None:
-        changed = tiny.test_labels.copy()
+        changed = tiny.test.targets.copy()
         changed[0] = 1 - changed[0]
-        other = dataclasses.replace(tiny, test_labels=changed)
+        other = Dataset.of((tiny.train.inputs, tiny.train.targets), (tiny.test.inputs, changed))
         assert other.fingerprint != tiny.fingerprint
 
     @pytest.mark.parametrize(
@@ -96,8 +95,8 @@ class TestDataset:
         [
             (np.array([0, 1, 2], np.int64), "labels 0..1.*Received: 0..2"),
             (np.array([0, -1, 1], np.int64), "Received: -1..1"),
-            (np.array([0, 1], np.int64), r"labels \(2,\)"),
-            (np.array([0, 1, 1], np.int32), "of int32"),
+            (np.array([0, 1], np.int64), r"one row for each example.*'inputs': 3, 'targets': 2"),
+            (np.array([0, 2, 1], np.int32), "Received: 0..2"),
         ],
     )
     def test_labels_that_do_not_fit(self, labels: np.ndarray, said: str) -> None:
@@ -113,8 +112,8 @@ class TestDataset:
 
     def test_no_examples(self) -> None:
         labels = np.zeros(0, np.int64)
-        with pytest.raises(InvalidArgument, match="N > 0 in the train split"):
-            Dataset("bad", "", "", ("a",), np.zeros((0, 28, 28)), labels, np.zeros((1, 28, 28)), labels)
+        with pytest.raises(InvalidArgument, match="N > 0 examples in the train split"):
+            Dataset("bad", "", "", ("a",), np.zeros((0, 28, 28)), labels, np.zeros((1, 28, 28)), np.zeros(1, np.int64))
 
     @pytest.mark.parametrize(("name", "near"), [("mnits", "mnist"), ("fashion-mnist", "fashion_mnist")])
     def test_unknown_names_the_nearest(self, name: str, near: str) -> None:
@@ -156,7 +155,7 @@ class TestIdx:
 class TestIdxSet:
     def test_the_first_source_that_has_it_fills_the_cache(self, cache: Path) -> None:
         found = tiny_set(Source("closed", absent), Source("open", tiny_files), Source("last", unexpected)).load()
-        assert (found.train_images.shape, found.test_labels.tolist()) == ((3, 28, 28), [0, 1])
+        assert (found.train.inputs.shape, found.test.targets.tolist()) == ((3, 28, 28), [0, 1])
         assert sorted(path.name for path in cache.iterdir()) == sorted(FILES)
         again = tiny_set(Source("never", unexpected)).load()
         assert again.fingerprint == found.fingerprint

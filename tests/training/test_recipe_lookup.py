@@ -9,7 +9,7 @@ import pytest
 
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 from modelport_training import Dataset, Settings, load_recipe, train
-from modelport_training.pipeline import Pipeline
+from modelport_training.loop.batches import InMemory
 
 Module = Callable[[str, str], str]
 
@@ -64,7 +64,10 @@ def test_a_module_that_raises(module: Module) -> None:
     ("name", "text", "said"),
     [
         ("bad_build", "from modelport_export.images import ImageInput\nIMAGE = ImageInput(28, 28)", "'build'"),
-        ("bad_neither", "def build(classes): ...", "'IMAGE'.*Received: neither"),
+        ("bad_both", GOOD + "\n    def inputs(x): ...", "either 'IMAGE'.*Received: both"),
+        ("bad_builds", "def build(c): ...\ndef build_for(d): ...", "'build_for'.*Received: both"),
+        ("bad_mode", GOOD.replace("EPOCHS = 2", "MODE = 'up'"), "'MODE' as 'min' or 'max'"),
+        ("bad_weights", GOOD.replace("EPOCHS = 2", "CLASS_WEIGHT = [1]"), "'CLASS_WEIGHT' as a dict"),
         ("bad_image", "IMAGE = 28\ndef build(classes): ...", "'IMAGE' as an ImageInput. Received: 28"),
         ("bad_inputs", "inputs = 3\ndef build(classes): ...", "'inputs' as a function"),
         ("bad_epochs", GOOD.replace("EPOCHS = 2", "EPOCHS = 2.5"), "'EPOCHS' as a whole number above 0. Received: 2.5"),
@@ -91,7 +94,7 @@ def test_build_that_raises(module: Module) -> None:
 def test_images_of_another_size(module: Module, tiny: Dataset) -> None:
     name = module("other_size", GOOD.replace("ImageInput(28, 28)", "ImageInput(32, 32, channels=3)"))
     with pytest.raises(InvalidArgument, match=r"uint8 images \(N, 32, 32, 3\).*Received: uint8 \(16, 28, 28\)"):
-        Pipeline(load_recipe(name), tiny, batch_size=4, seed=0)
+        InMemory(load_recipe(name), tiny, batch_size=4, seed=0)
 
 
 def test_own_data_and_own_compilation(module: Module, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from modelport.errors import DataLoss, FailedPrecondition
-from modelport_training import Settings, TrainedModel, checkpoint, train
-from modelport_training.checkpoint import Standing
+from modelport_training import Settings, TrainedModel, train
+from modelport_training.loop import checkpoint
+from modelport_training.loop.checkpoint import Standing
 
 # The functional recipe (it has dropout, whose random state must come back), with every training step told to a file.
 WATCHED = """
@@ -85,12 +86,12 @@ def test_killed_between_epochs_and_within_one(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "watched_recipe.py").write_text(WATCHED, "utf-8")
-    train(Settings(recipe="watched_recipe", output=Path("whole")), stream=None)
-    assert steps(tmp_path) == 5 * STEPS
+    train(Settings(recipe="watched_recipe", output=Path("whole"), way="fit"), stream=None)
+    assert steps(tmp_path) == 5 * STEPS + 1, "one in the rehearsal"
 
     # At the end of the first epoch.
     (tmp_path / "steps.txt").unlink()
-    kill_after_line(start(tmp_path, "killed"), "epoch 1/5")
+    kill_after_line(start(tmp_path, "killed", "--way", "fit"), "epoch 1/5")
     assert not (tmp_path / "killed" / "model.keras").exists()
 
     # In the middle of the third.
@@ -119,6 +120,25 @@ def test_killed_between_epochs_and_within_one(tmp_path: Path, monkeypatch: pytes
         np.testing.assert_array_equal(one, other)
 
 
+def test_killed_where_an_epoch_is_one_compiled_function(tmp_path: Path) -> None:
+    """Dropout draws by Philox there, and its state comes back too."""
+    options = ("--epochs", "6", "--patience", "0")
+    command = [sys.executable, "-m", "modelport_training.cli", "functional", *options]
+    subprocess.run([*command, "--output", "whole"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    for after in ("epoch 2/6", "epoch 5/6"):
+        process = subprocess.Popen(
+            [*command, "--output", "killed", "--resume"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        kill_after_line(process, after)
+    done = subprocess.run([*command, "--output", "killed", "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert "Resumed after epoch 5." in done.stdout
+    whole, whole_arrays = outcome(tmp_path / "whole")
+    killed, killed_arrays = outcome(tmp_path / "killed")
+    assert (killed, whole["settings"]["way"], whole["settings"]["generator"]) == (whole, "compiled", "philox")
+    for one, other in zip(killed_arrays, whole_arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     def weights(name: str, seed: int) -> np.ndarray:
         settings = Settings(recipe="convolutional", epochs=1, batch_size=128, seed=seed, output=tmp_path / name)
@@ -137,7 +157,7 @@ def test_nothing_to_resume_starts(tmp_path: Path) -> None:
 def test_early_stopping_counts_from_the_best_epoch() -> None:
     standing = Standing()
     for loss in (1.0, 0.5, 0.6, 0.7):
-        standing.add({"loss": loss, "val_loss": loss}, [])
+        standing.add({"loss": loss, "val_loss": loss}, [], "val_loss", "min")
     assert standing.best_epoch == 2
     assert not standing.stale(3)
     assert standing.stale(2)
@@ -158,7 +178,7 @@ def test_a_checkpoint_of_another_model(tmp_path: Path, model: Any) -> None:
     import keras
 
     standing = Standing()
-    standing.add({"loss": 1.0, "val_loss": 1.0}, model.variables)
+    standing.add({"loss": 1.0, "val_loss": 1.0}, model.variables, "val_loss", "min")
     checkpoint.save(tmp_path / "c.npz", model, standing)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     other.compile("adam", "mse")
@@ -170,7 +190,7 @@ def test_a_checkpoint_of_another_model(tmp_path: Path, model: Any) -> None:
 def test_a_checkpoint_brings_everything_back(tmp_path: Path, model: Any) -> None:
     model.fit(np.ones((8, 3)), np.ones((8, 2)), epochs=3, verbose=0)
     standing = Standing()
-    standing.add({"loss": 0.1, "val_loss": 0.2}, model.variables)
+    standing.add({"loss": 0.1, "val_loss": 0.2}, model.variables, "val_loss", "min")
     checkpoint.save(tmp_path / "c.npz", model, standing)
     saved = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
     assert any("seed" in variable.path for variable in model.variables)

@@ -47,7 +47,7 @@ def test_the_record(trained: Trained) -> None:
     assert ImageInput.from_dict(record["image"]) == ImageInput(28, 28, shape=(784,))
     assert record["metrics"] == model.metrics
     assert len(record["history"]) <= record["settings"]["epochs"]
-    assert set(record["history"][0]) == {"accuracy", "loss", "val_accuracy", "val_loss"}
+    assert set(record["history"][0]) == {"accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"}
     losses = [epoch["val_loss"] for epoch in record["history"]]
     assert record["best_epoch"] == int(np.argmin(losses)) + 1
     assert record["versions"]["keras"] == keras.__version__

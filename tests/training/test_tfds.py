@@ -64,9 +64,9 @@ def test_a_set_on_the_disk(store: Any) -> None:
     shapes = load_dataset("tfds:shapes")
     assert shapes.class_names == ("circle", "square", "star")
     assert shapes.source == "TensorFlow Datasets, shapes/1.0.0"
-    np.testing.assert_array_equal(shapes.train_images, [example["image"][..., 0] for example in train_examples])
-    np.testing.assert_array_equal(shapes.test_labels, [0, 1, 2, 0, 1, 2])
-    assert (shapes.train_images.dtype, shapes.test_labels.dtype) == (np.uint8, np.int64)
+    np.testing.assert_array_equal(shapes.train.inputs, [example["image"][..., 0] for example in train_examples])
+    np.testing.assert_array_equal(shapes.test.targets, [0, 1, 2, 0, 1, 2])
+    assert (shapes.train.inputs.dtype, shapes.test.targets.dtype) == (np.uint8, np.int64)
 
 
 def test_train_on_it(store: Any, tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_train_on_it(store: Any, tmp_path: Path) -> None:
 def test_the_last_fifth_is_held_out_when_there_is_no_test_split(store: Any) -> None:
     store("lone", features(), {"train": examples(10)})
     lone = load_dataset("tfds:lone")
-    assert (len(lone.train_images), len(lone.test_images)) == (8, 2)
+    assert (len(lone.train.inputs), len(lone.test.inputs)) == (8, 2)
 
 
 def test_colour_keeps_its_channels(store: Any) -> None:
     store("colour", features(3), {"train": examples(4, 3), "validation": examples(2, 3)})
     colour = load_dataset("tfds:colour")
-    assert colour.test_images.shape == (2, 28, 28, 3)
+    assert colour.test.inputs.shape == (2, 28, 28, 3)
     with pytest.raises(InvalidArgument, match=r"Received: uint8 \(4, 28, 28, 3\) from the dataset 'tfds:colour'"):
         train(Settings(recipe="sequential", dataset="tfds:colour"), stream=None)
 

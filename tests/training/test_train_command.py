@@ -24,13 +24,13 @@ def test_json_on_stdout_and_our_own_lines_on_stderr(tmp_path: Path, run_python: 
     assert result["folder"] == "runs/scaled-digits"
     assert set(result["metrics"]) == {"accuracy", "loss"}
     assert (tmp_path / result["model"]).is_file()
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["scaled", "epoch", "Held"]
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["scaled", "Each", "epoch", "Held"]
 
 
 def test_lines_for_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sequential", *QUICK, "--output", str(tmp_path)]) == 0
     captured = capsys.readouterr()
-    assert [line.split()[0] for line in captured.out.splitlines()] == ["sequential", "epoch", "Held", "Curves:"]
+    assert [line.split()[0] for line in captured.out.splitlines()] == ["sequential", "Each", "epoch", "Held", "Curves:"]
     assert captured.err == ""
 
 

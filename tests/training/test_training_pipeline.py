@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelport_training import Dataset, load_recipe
-from modelport_training.pipeline import Pipeline
+from modelport_training.loop.batches import InMemory
 
 
 def marked(count: int = 40) -> Dataset:
@@ -16,12 +16,12 @@ def marked(count: int = 40) -> Dataset:
     return Dataset("marked", "made up", "none", ("even", "odd"), images, labels, images[:5], labels[:5])
 
 
-def order(batches: Pipeline, epoch: int) -> list[int]:
+def order(batches: InMemory, epoch: int) -> list[int]:
     return [round(float(image[0] * 255)) for images, _ in batches.epoch(epoch) for image in images]
 
 
 def test_every_training_example_once_and_the_others_in_validation() -> None:
-    batches = Pipeline(load_recipe("sequential"), marked(), batch_size=16, seed=0)
+    batches = InMemory(load_recipe("sequential"), marked(), batch_size=16, seed=0)
     seen = order(batches, 1)
     validation = [round(float(image[0] * 255)) for images, _ in batches.validation for image in images]
     assert sorted(seen + validation) == list(range(40))
@@ -30,22 +30,22 @@ def test_every_training_example_once_and_the_others_in_validation() -> None:
 
 def test_the_order_depends_on_seed_and_epoch_only() -> None:
     recipe = load_recipe("sequential")
-    batches = Pipeline(recipe, marked(), batch_size=16, seed=0)
-    assert order(batches, 7) == order(Pipeline(recipe, marked(), batch_size=5, seed=0), 7)
+    batches = InMemory(recipe, marked(), batch_size=16, seed=0)
+    assert order(batches, 7) == order(InMemory(recipe, marked(), batch_size=5, seed=0), 7)
     assert order(batches, 7) == order(batches, 7)
     assert order(batches, 7) != order(batches, 8)
-    assert order(batches, 7) != order(Pipeline(recipe, marked(), batch_size=16, seed=1), 7)
+    assert order(batches, 7) != order(InMemory(recipe, marked(), batch_size=16, seed=1), 7)
 
 
 def test_inputs_and_labels_stay_together() -> None:
-    batches = Pipeline(load_recipe("sequential"), marked(), batch_size=16, seed=0)
+    batches = InMemory(load_recipe("sequential"), marked(), batch_size=16, seed=0)
     for images, labels in batches.epoch(1):
         assert images.shape[1:] == (784,)
         np.testing.assert_array_equal(np.round(images[:, 0] * 255) % 2, labels)
 
 
 def test_named_inputs_and_targets() -> None:
-    batches = Pipeline(load_recipe("two_branch"), marked(), batch_size=16, seed=0)
+    batches = InMemory(load_recipe("two_branch"), marked(), batch_size=16, seed=0)
     inputs, targets = next(iter(batches.epoch(1)))
     assert {name: tuple(array.shape) for name, array in inputs.items()} == {"top": (16, 14, 28), "bottom": (16, 14, 28)}
     np.testing.assert_array_equal(inputs["top"][:, 0, 0] % 2, targets["digit"])

@@ -33,11 +33,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if field.name == "recipe":
             continue
         if field.default is False:
-            parser.add_argument(f"--{field.name}", action="store_true", help=field.metadata["help"])
+            parser.add_argument(*_flags(field.name), action="store_true", help=field.metadata["help"])
         else:
             told = field.metadata["help"] + (f" (default: {field.default})" if field.default is not None else "")
-            kind = _KINDS.get(field.name, str)
-            parser.add_argument(f"--{field.name}", type=kind, default=field.default, metavar=_metavar(kind), help=told)
+            kind, flags = _KINDS.get(field.name, str), _flags(field.name)
+            parser.add_argument(*flags, type=kind, default=field.default, metavar=_metavar(kind), help=told)
     parser.add_argument(
         "--json", action="store_true", help="print the result as JSON on stdout, the progress on stderr"
     )
@@ -77,6 +77,11 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(f"Curves: tensorboard --logdir {trained.folder / 'logs'}")
     return 0
+
+
+def _flags(name: str) -> list[str]:
+    """`--learning-rate`, and `--learning_rate` as the field has it."""
+    return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
 
 
 def _metavar(kind: type) -> str:

@@ -8,7 +8,8 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import keras
@@ -16,13 +17,19 @@ import numpy as np
 import tensorflow as tf
 
 from modelport import atomic, evaluation_rows
-from modelport.errors import FailedPrecondition, InvalidArgument
-from modelport_training import checkpoint, learning_curve
+from modelport.errors import FailedPrecondition, ModelportError
+from modelport_training import learning_curve
 from modelport_training.board import Board
-from modelport_training.checkpoint import Standing
 from modelport_training.datasets import Dataset, load_dataset
-from modelport_training.datasets.dataset import Array
-from modelport_training.pipeline import Pipeline, examples
+from modelport_training.datasets.dataset import as_dataset
+from modelport_training.loop import checkpoint
+from modelport_training.loop.batches import Batches, batches_of
+from modelport_training.loop.checkpoint import Standing
+from modelport_training.loop.epochs import evaluate
+from modelport_training.loop.model import built, class_weight, learning_rate
+from modelport_training.loop.rehearsal import rehearse
+from modelport_training.loop.sampled import named, storable
+from modelport_training.loop.way import Way, epochs_of
 from modelport_training.progress import Display
 from modelport_training.recipe import Recipe, load_recipe
 from modelport_training.run_folder import RunFolder
@@ -30,7 +37,7 @@ from modelport_training.settings import Plan, Settings
 from modelport_training.trained_model import TrainedModel
 
 SAMPLES = 64  # held-out examples that go along, to prove and to warm up what is exported
-STEPS_PER_EXECUTION = 64  # in one call of the compiled function: fewer ways back into Python
+_MONITORED = {"val_loss": "validation loss"}
 
 
 def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedModel:
@@ -54,8 +61,8 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
-    dataset = recipe.load_data() if recipe.load_data else load_dataset(plan.dataset)
-    batches = Pipeline(recipe, dataset, plan.batch_size, plan.seed)
+    dataset = as_dataset(recipe.load_data()) if recipe.load_data else load_dataset(plan.dataset)
+    batches = batches_of(recipe, dataset, plan.batch_size, plan.seed, class_weight(recipe, dataset, plan))
     run = RunFolder(settings.folder(recipe))
     display = Display(stream, plan.epochs)
 
@@ -65,101 +72,126 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
         if record is not None and record.finished:
             display.say(f"This run is finished: {run.path}")
             return TrainedModel.load(run.path)
-        facts = _facts(recipe, plan, dataset)
-        run.write_record({"finished": False, **facts})
 
-        # The model, as it begins or as the checkpoint left it.
+        # The model as it begins, tried once in everything that will be done with it.
+        batch = next(iter(batches.epoch(1)))
+        model = built(recipe, dataset, plan, batch, display.say)
+        callbacks = list(recipe.callbacks()) if recipe.callbacks else []
+        recorded = settings.way if record is None else record.settings.get("way")
+        way = rehearse(recipe, model, batches, batch, callbacks, recorded)
         keras.utils.set_random_seed(plan.seed)
-        model = _compiled(recipe, len(dataset.class_names), plan.learning_rate)
-        standing = checkpoint.restore(run.checkpoint, model) if run.checkpoint.exists() else Standing()
+        facts = _facts(recipe, plan, dataset, way)
+        run.write_record({"finished": False, **facts})
         display.say(
             f"{recipe.name} on {dataset.name}: {model.count_params():,} parameters; {batches.examples:,} training, "
-            f"{len(dataset.train_images) - batches.examples:,} validation and {len(dataset.test_images):,} held-out "
-            f"examples; {run.path}"
+            f"{batches.validation_examples:,} validation and {batches.test_examples:,} held-out examples; {run.path}"
         )
+        display.say(way.told)
+
+        # As the checkpoint left it; callbacks are told of the epochs that are done, and so come to where they were.
+        told = keras.callbacks.CallbackList(callbacks, model=model, epochs=plan.epochs)
+        told.on_train_begin()
+        standing = Standing()
+        if run.checkpoint.exists():
+            standing = checkpoint.restore(run.checkpoint, model)
+            for number, measured in enumerate(standing.history):
+                told.on_epoch_end(number, dict(measured))
+            standing = checkpoint.restore(run.checkpoint, model)
         if settings.resume:
             display.say(f"Resumed after epoch {standing.epoch}." if standing.epoch else "Nothing to resume; started.")
 
         # Epoch by epoch; after each, all that the next one depends on is on the disk.
+        epochs = epochs_of(way, model, batches, callbacks)
         with Board(run.logs) as board:
-            while standing.epoch < plan.epochs and not standing.stale(plan.patience):
+            while standing.epoch < plan.epochs and not standing.stale(plan.patience) and not model.stop_training:
                 epoch = standing.epoch + 1
+                told.on_epoch_begin(epoch - 1)
                 began = time.monotonic()
-                with display.bar(epoch, batches.steps) as callbacks:
-                    fitted = model.fit(batches.epoch(epoch), shuffle=False, callbacks=callbacks, verbose=0)
+                with display.bar(epoch, batches.steps) as done:
+                    trained = epochs.train(epoch, done)
                 speed = batches.examples / (time.monotonic() - began)
-                validated = model.evaluate(batches.validation, return_dict=True, verbose=0)
-                measured = {name: float(values[-1]) for name, values in fitted.history.items()}
-                measured |= {f"val_{name}": float(value) for name, value in validated.items()}
-                standing.add(measured, model.variables)
+                measured = {**trained, **{f"val_{name}": value for name, value in epochs.validate().items()}}
+                told.on_epoch_end(epoch - 1, dict(measured))
+                measured |= learning_rate(model)
+                standing.add(measured, model.variables, recipe.monitor, recipe.mode)
                 board.write(epoch, measured)
                 checkpoint.save(run.checkpoint, model, standing)
                 display.epoch(epoch, measured, speed)
+        told.on_train_end()
         if standing.epoch < plan.epochs:
-            display.say(f"Stopped early: no better validation loss in {plan.patience} epochs.")
+            display.say(_why_stopped(standing, plan, recipe))
 
-        # The best epoch's weights, and the one look at the held-out examples.
-        for variable, value in zip(model.variables, standing.best, strict=True):
-            variable.assign(value)
-        metrics = {
-            name: float(value) for name, value in model.evaluate(batches.held_out, return_dict=True, verbose=0).items()
-        }
-        display.say(
-            f"Held out, as of epoch {standing.best_epoch}: "
-            + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        )
-
-        # What is left behind; the record comes last and says that all of it is there.
-        samples = _held_out(recipe, dataset, model, SAMPLES)
-        atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
-        rows, _ = evaluation_rows.bounded(_held_out(recipe, dataset, model, None))
-        atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
-        title = f"{recipe.name} on {dataset.name}"
-        atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
-        atomic.write(run.model, model.save)
-        run.write_record(
-            {
-                "finished": True,
-                **facts,
-                "metrics": metrics,
-                "best_epoch": standing.best_epoch,
-                "history": standing.history,
-                "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
-            }
-        )
-        shutil.rmtree(run.checkpoint.parent)
+        with _nothing_lost(run, standing):
+            _finish(recipe, dataset, batches, model, standing, run, facts, display)
     return TrainedModel.load(run.path)
 
 
-def _compiled(recipe: Recipe, classes: int, learning_rate: float | None) -> Any:
-    """The recipe's model, ready to be trained."""
+def _finish(
+    recipe: Recipe,
+    dataset: Dataset,
+    batches: Batches,
+    model: Any,
+    standing: Standing,
+    run: RunFolder,
+    facts: Mapping[str, Any],
+    display: Display,
+) -> None:
+    """The best epoch's weights, the one look at the held-out examples, and what is left behind.
+
+    The record comes last and says that all of it is there.
+    """
+    for variable, value in zip(model.variables, standing.best, strict=True):
+        variable.assign(value)
+    metrics = evaluate(model, batches.held_out)
+    display.say(
+        f"Held out, as of epoch {standing.best_epoch}: "
+        + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    )
+    samples = storable(named(recipe, model, batches.rows(SAMPLES)))
+    atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
+    rows, _ = evaluation_rows.bounded(storable(named(recipe, model, batches.rows(None))))
+    atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
+    title = f"{recipe.name} on {dataset.name}"
+    atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
+    atomic.write(run.model, model.save)
+    run.write_record(
+        {
+            "finished": True,
+            **facts,
+            "metrics": metrics,
+            "best_epoch": standing.best_epoch,
+            "history": standing.history,
+            "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
+        }
+    )
+    shutil.rmtree(run.checkpoint.parent)
+
+
+@contextmanager
+def _nothing_lost(run: RunFolder, standing: Standing) -> Iterator[None]:
+    """What goes wrong after the last epoch costs none: the checkpoint is there."""
     try:
-        model = recipe.build(classes)
-    except Exception as error:  # the recipe's own code
+        yield
+    except Exception as error:
+        text = error.message if isinstance(error, ModelportError) else f"{type(error).__name__}: {error}"
         raise FailedPrecondition(
-            f"Expected build({classes}) of the recipe {recipe.module!r} to return a model; it raised "
-            f"{type(error).__name__}: {error}"
+            f"{text} Nothing is lost: the weights of all {standing.epoch} epochs are in {str(run.checkpoint)!r}. Put "
+            "it right and go on with --resume."
         ) from error
-    if not isinstance(model, keras.Model):
-        raise InvalidArgument(
-            f"Expected a keras.Model from build({classes}) of the recipe {recipe.module!r}. "
-            f"Received: {type(model).__name__}."
-        )
-    if not model.compiled:
-        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    if learning_rate is not None:
-        model.optimizer.learning_rate = learning_rate
-    model.steps_per_execution = STEPS_PER_EXECUTION
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
-def _facts(recipe: Recipe, plan: Plan, dataset: Dataset) -> Mapping[str, Any]:
+def _why_stopped(standing: Standing, plan: Plan, recipe: Recipe) -> str:
+    if standing.stale(plan.patience):
+        return f"Stopped early: no better {_MONITORED.get(recipe.monitor, recipe.monitor)} in {plan.patience} epochs."
+    return "Stopped early: a callback of the recipe asked for it."
+
+
+def _facts(recipe: Recipe, plan: Plan, dataset: Dataset, way: Way) -> Mapping[str, Any]:
     """What is known before the training."""
     return {
         "recipe": recipe.module,
         "dataset": dataset.facts(),
-        "settings": dataclasses.asdict(plan),
+        "settings": {**dataclasses.asdict(plan), "way": way.name, "generator": way.generator},
         "seed": plan.seed,
         "labels": list(dataset.class_names),
         "image": None if recipe.image is None else recipe.image.to_dict(),
@@ -169,13 +201,3 @@ def _facts(recipe: Recipe, plan: Plan, dataset: Dataset) -> Mapping[str, Any]:
             "keras": keras.__version__,
         },
     }
-
-
-def _held_out(recipe: Recipe, dataset: Dataset, model: Any, count: int | None) -> dict[str, Array]:
-    """The first held-out examples, or all of them, raw: inputs by name, then `label` or `target_*`."""
-    inputs, targets = examples(recipe, dataset.test_images[:count], dataset.test_labels[:count])
-    name = "image" if recipe.image else model.inputs[0].name
-    named = dict(inputs) if isinstance(inputs, Mapping) else {name: inputs}
-    if isinstance(targets, Mapping):
-        return named | {f"target_{output}": array for output, array in targets.items()}
-    return named | {"label": targets}

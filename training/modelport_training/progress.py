@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TextIO
 
-import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -24,7 +23,8 @@ def line(epoch: int, epochs: int, measured: Mapping[str, float], samples_per_sec
 def _values(measured: Mapping[str, float], prefix: str) -> str:
     """The loss, then every metric; the losses of single outputs are left out."""
     metrics = [name for name in measured if f"val_{name}" in measured and not name.endswith("loss")]
-    names = ["loss", *metrics]
+    names = [name for name in ("loss", *metrics) if prefix + name in measured]
+    names = names or [name for name in measured if prefix + name in measured]  # of a step that has no loss
     return " ".join(f"{name} {measured[prefix + name]:.4f}" for name in names)
 
 
@@ -56,28 +56,18 @@ class Display:
             print(text, file=self._stream, flush=True)
 
     @contextmanager
-    def bar(self, epoch: int, steps: int) -> Iterator[list[keras.callbacks.Callback]]:
-        """The callbacks for one epoch; the bar disappears when it is over."""
+    def bar(self, epoch: int, steps: int) -> Iterator[Callable[[int], None]]:
+        """What is to be told how many steps are done; the bar disappears when the epoch is over."""
         if self._console is None:
-            yield []
+            yield lambda done: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(f"epoch {epoch}/{self._epochs}", total=steps)
-            # Several steps run in one call, and Keras counts the last call as if it were full.
-            yield [_Steps(lambda done: progress.update(task, completed=min(done, steps)))]
+            yield lambda done: progress.update(task, completed=done)
 
     def epoch(self, epoch: int, measured: Mapping[str, float], samples_per_second: float) -> None:
         """Write an epoch's line."""
         self._seen += 1
         left = (time.monotonic() - self._began) / self._seen * (self._epochs - epoch)
         self.say(line(epoch, self._epochs, measured, samples_per_second, left))
-
-
-class _Steps(keras.callbacks.Callback):
-    def __init__(self, update: Any) -> None:
-        super().__init__()
-        self._update = update
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._update(batch + 1)

@@ -2,10 +2,17 @@
 
 A recipe is a module that defines
 
-    build(classes) -> keras.Model     required; an uncompiled model is compiled as a classifier with Adam
+    build(classes) -> keras.Model     of any kind; one that is not compiled is compiled with Adam, as a classifier where
+                                      the targets are classes, else for the mean squared error
+    build_for(dataset) -> keras.Model    in its place, for a model that depends on the data: on a vocabulary, a mean
     IMAGE = ImageInput(...)           of an image classifier: how raw uint8 images become the model's input
-    inputs(images), targets(labels)   of any other model, in place of IMAGE: arrays, or dicts of arrays by name
-    load_data() -> Dataset            optional: data of its own; `--dataset` is not used then
+    inputs(x), targets(y)             optional: whole arrays of the dataset to what the model takes and ought to answer:
+                                      arrays, or dicts, lists or tuples of arrays
+    load_data()                       optional: data of its own, see `as_dataset`; `--dataset` and `--data` are not used
+    callbacks() -> list               optional: further keras.callbacks.Callback
+    CLASS_WEIGHT = {0: 1.0, 1: 5.0}   optional: how much the examples of each class count
+    MONITOR = "val_auc"               optional: what decides which epoch is best (val_loss)
+    MODE = "max"                      optional: that more of it is better ("min")
     EPOCHS, BATCH_SIZE, LEARNING_RATE   optional: its default settings (else 20, 32, the optimizer's own)
 
 To be resumed exactly, random layers need Keras' own seeds (`keras.random.SeedGenerator`, as Dropout has).
@@ -20,7 +27,7 @@ import difflib
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,9 +36,9 @@ from typing import Any
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound
 from modelport_export.images import ImageInput
 from modelport_training import recipes
-from modelport_training.datasets.dataset import Array, Dataset
+from modelport_training.datasets.examples import Tree
 
-Arrays = Array | Mapping[str, Array]
+DEFAULT_MONITOR = "val_loss"
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,16 @@ class Recipe:
     """A recipe's module, read and checked."""
 
     module: str
-    build: Callable[[int], Any]
+    build: Callable[[int], Any] | None
+    build_for: Callable[[Any], Any]  # of a Dataset, where there is no `build`
     image: ImageInput | None
-    inputs: Callable[[Array], Arrays] | None
-    targets: Callable[[Array], Arrays] | None
-    load_data: Callable[[], Dataset] | None
+    inputs: Callable[[Tree], Tree] | None
+    targets: Callable[[Tree], Tree] | None
+    load_data: Callable[[], Any] | None
+    callbacks: Callable[[], Sequence[Any]] | None
+    class_weight: Mapping[int, float] | None
+    monitor: str
+    mode: str
     epochs: int
     batch_size: int
     learning_rate: float | None  # None: that of the model's own optimizer
@@ -122,20 +134,37 @@ def _checked(module: ModuleType) -> Recipe:
     def count(value: object) -> bool:
         return value is None or (type(value) is int and value > 0)
 
+    def weights(value: object) -> bool:
+        return value is None or (
+            isinstance(value, Mapping) and all(type(key) is int and weight >= 0 for key, weight in value.items())
+        )
+
     image = read("IMAGE", lambda value: value is None or isinstance(value, ImageInput), "an ImageInput")
-    inputs = read("inputs", function, "a function of the images")
-    if (image is None) == (inputs is None):
+    inputs = read("inputs", function, "a function of the dataset's inputs")
+    if image is not None and inputs is not None:
         raise InvalidArgument(
             f"Expected the recipe {module.__name__!r} to define either 'IMAGE', which says how images become the "
-            f"model's input, or 'inputs(images)', which gives it. Received: {'both' if image else 'neither'}."
+            "model's input, or 'inputs(x)', which gives it. Received: both."
+        )
+    build = read("build", function, "a function of the number of classes that returns a Keras model")
+    build_for = read("build_for", function, "a function of the dataset that returns a Keras model")
+    if (build is None) == (build_for is None):
+        raise InvalidArgument(
+            f"Expected the recipe {module.__name__!r} to define 'build', a function of the number of classes that "
+            f"returns a Keras model, or 'build_for', one of the dataset. Received: {'both' if build else 'neither'}."
         )
     return Recipe(
         module=module.__name__,
-        build=read("build", callable, "a function of the number of classes that returns a Keras model"),
+        build=build,
+        build_for=build_for,
         image=image,
         inputs=inputs,
-        targets=read("targets", function, "a function of the labels"),
-        load_data=read("load_data", function, "a function that returns a Dataset"),
+        targets=read("targets", function, "a function of the dataset's targets"),
+        load_data=read("load_data", function, "a function that returns the data"),
+        callbacks=read("callbacks", function, "a function that returns Keras callbacks"),
+        class_weight=read("CLASS_WEIGHT", weights, "a dict of class to weight"),
+        monitor=read("MONITOR", lambda value: value is None or isinstance(value, str), "a name") or DEFAULT_MONITOR,
+        mode=read("MODE", lambda value: value in (None, "min", "max"), "'min' or 'max'") or "min",
         epochs=read("EPOCHS", count, "a whole number above 0") or 20,
         batch_size=read("BATCH_SIZE", count, "a whole number above 0") or 32,
         learning_rate=read(

@@ -11,6 +11,8 @@ from pathlib import Path
 from modelport.errors import InvalidArgument
 from modelport_training.recipe import Recipe
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -23,6 +25,8 @@ class Plan:
     learning_rate: float | None  # None: that of the model's own optimizer
     seed: int
     patience: int
+    precision: str | None = None  # None: Keras' own
+    class_weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,16 @@ class Settings:
     patience: int = field(
         default=5, metadata={"help": "stop after so many epochs without a better validation loss; 0: never"}
     )
+    precision: str | None = field(
+        default=None, metadata={"help": "mixed_bfloat16, mixed_float16 or float32 (default: the recipe's)"}
+    )
+    class_weight: str | None = field(
+        default=None, metadata={"help": "balanced: rare classes count more (default: the recipe's CLASS_WEIGHT)"}
+    )
     output: Path | None = field(default=None, metadata={"help": "the run folder (default: runs/RECIPE-DATASET)"})
+    way: str | None = field(
+        default=None, metadata={"help": "compiled or fit: how an epoch is trained (default: the faster one)"}
+    )
     resume: bool = field(
         default=False, metadata={"help": "go on where a killed run of the same settings stopped, if there is one"}
     )
@@ -57,6 +70,10 @@ class Settings:
                 raise InvalidArgument(f"Expected {name} as a whole number from {least}. Received: {value!r}.")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise InvalidArgument(f"Expected learning_rate as a number above 0. Received: {self.learning_rate!r}.")
+        for name, known in (("precision", PRECISIONS), ("class_weight", ("balanced",)), ("way", ("compiled", "fit"))):
+            value = getattr(self, name)
+            if value is not None and value not in known:
+                raise InvalidArgument(f"Expected {name} as one of {', '.join(known)}. Received: {value!r}.")
         if self.resume and self.overwrite:
             raise InvalidArgument("Expected resume or overwrite. Received: both; resume keeps what overwrite removes.")
 
@@ -70,6 +87,8 @@ class Settings:
             learning_rate=recipe.learning_rate if self.learning_rate is None else self.learning_rate,
             seed=self.seed,
             patience=self.patience,
+            precision=self.precision,
+            class_weight=self.class_weight,
         )
 
     def folder(self, recipe: Recipe) -> Path:

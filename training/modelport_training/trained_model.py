@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import keras
 from modelport.errors import DataLoss, FailedPrecondition, NotFound
 from modelport.run_record import is_target, read_npz
 from modelport_export.images import ImageInput
-from modelport_training.datasets.dataset import Array
+from modelport_training.datasets.examples import Array
 from modelport_training.recipe import load_recipe
 from modelport_training.run_folder import RunFolder
 
@@ -25,7 +26,7 @@ class TrainedModel:
     """What a training gives.
 
     Args:
-        model: the Keras model, with the weights of its best epoch.
+        model: the Keras model, with the weights of its best epoch; compiled where its loss and metrics can be loaded.
         folder: the run folder, where all of this lies too.
         metrics: on the held-out split, by Keras' names.
         history: one mapping an epoch, of training and (`val_`) validation values.
@@ -65,7 +66,7 @@ class TrainedModel:
             raise FailedPrecondition(f"Expected the run of a recipe in {str(folder)!r}. Received: a run without one.")
         load_recipe(record.recipe)  # registers its own layers
         try:
-            model = keras.models.load_model(run.model)
+            model = _loaded(run.model)
             arrays = read_npz(run.samples)
         except (OSError, ValueError, NotFound) as error:
             raise DataLoss(f"Expected the files of a finished run in {str(folder)!r}: {error}") from error
@@ -110,3 +111,12 @@ class TrainedModel:
         """The held-out rows of the run; None of a run of an earlier modelport."""
         path = RunFolder(self.folder).evaluation
         return read_npz(path) if path.exists() else None
+
+
+def _loaded(path: Path) -> Any:
+    """The model, compiled; not where its loss or its metrics are functions that nobody registered."""
+    with warnings.catch_warnings(action="ignore"):  # of optimizers that are not loaded
+        try:
+            return keras.saving.load_model(path)
+        except (TypeError, ValueError):
+            return keras.saving.load_model(path, compile=False)

@@ -1,76 +1,144 @@
-"""A labelled set of images with a fixed split, and the facts that identify it."""
+"""A set of examples with a fixed split, and the facts that identify it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from modelport.errors import InvalidArgument
+from modelport_training.datasets.examples import Array, Examples, Stream, Tree, as_split, flatten
 
-Array = NDArray[Any]
+__all__ = ["Array", "Dataset", "Examples", "Stream", "Tree"]
+
+_LOOK_AT = 1024  # rows at a time, when all are looked at
 
 
-@dataclass(frozen=True)
 class Dataset:
-    """Training and held-out examples.
+    """Training and held-out examples, and validation examples where somebody chose them.
 
     Args:
         name: as given to `--dataset`.
         source: where the bytes came from.
         licence: under which they may be used.
-        class_names: the label of each class, by its number.
-        train_images: uint8 (N, H, W) or (N, H, W, C), values 0..255; a recipe's own `load_data` may give any array.
-        train_labels: int64 (N,), 0..classes-1.
-        test_images: as `train_images`; never trained on, looked at once when the training is over.
-        test_labels: as `train_labels`.
+        class_names: the label of each class, by its number; empty where the targets are no classes.
+        train_inputs: array, or dict, list or tuple of arrays, one row an example: images uint8 (N, H, W) or
+            (N, H, W, C) with values 0..255 for a recipe with IMAGE, whatever its model takes for any other.
+        train_targets: likewise; of a classifier whole numbers (N,), 0..classes-1.
+        test_inputs: as `train_inputs`; never trained on, looked at once when the training is over.
+        test_targets: as `train_targets`.
 
     Raises:
         InvalidArgument: the arrays do not belong together.
     """
 
-    name: str
-    source: str
-    licence: str
-    class_names: tuple[str, ...]
-    train_images: Array
-    train_labels: Array
-    test_images: Array
-    test_labels: Array
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        licence: str,
+        class_names: Sequence[str],
+        train_inputs: Any,
+        train_targets: Any,
+        test_inputs: Any,
+        test_targets: Any,
+    ) -> None:
+        train, test = Examples(train_inputs, train_targets), Examples(test_inputs, test_targets)
+        self._set(name, source, licence, class_names, train, None, test)
 
-    def __post_init__(self) -> None:
-        for split, images, labels in (
-            ("train", self.train_images, self.train_labels),
-            ("test", self.test_images, self.test_labels),
-        ):
-            if len(images) == 0 or labels.shape != (len(images),) or labels.dtype != np.int64:
+    @classmethod
+    def of(
+        cls,
+        train: Any,
+        test: Any,
+        validation: Any = None,
+        *,
+        class_names: Sequence[str] = (),
+        name: str = "own",
+        source: str = "the recipe's load_data",
+        licence: str = "not known",
+    ) -> Dataset:
+        """Of splits: each is (inputs, targets), (inputs, targets, weights), or a tf.data.Dataset of batches.
+
+        Args:
+            train: training examples.
+            test: held-out examples.
+            validation: decide when to stop; None for every tenth of the training examples.
+            class_names: see `Dataset`.
+            name: see `Dataset`.
+            source: see `Dataset`.
+            licence: see `Dataset`.
+
+        Raises:
+            InvalidArgument: the splits do not belong together.
+        """
+        self = cls.__new__(cls)
+        chosen = None if validation is None else as_split(validation, "validation")
+        self._set(name, source, licence, class_names, as_split(train, "training"), chosen, as_split(test, "test"))
+        return self
+
+    def _set(
+        self,
+        name: str,
+        source: str,
+        licence: str,
+        class_names: Sequence[str],
+        train: Examples | Stream,
+        validation: Examples | Stream | None,
+        test: Examples | Stream,
+    ) -> None:
+        self.name, self.source, self.licence = name, source, licence
+        self.class_names = tuple(class_names)
+        self.train, self.validation, self.test = train, validation, test
+        for split, examples in (("train", train), ("validation", validation), ("test", test)):
+            if isinstance(examples, Examples):
+                self._check(split, examples)
+        if isinstance(train, Examples) and isinstance(test, Examples):
+            shapes = [[leaf.shape[1:] for leaf in flatten(one.inputs)] for one in (train, test)]
+            if shapes[0] != shapes[1]:
                 raise InvalidArgument(
-                    f"Expected images (N, ...) and int64 labels (N,) with N > 0 in the {split} split of {self.name!r}. "
-                    f"Received: images {images.shape} and labels {labels.shape} of {labels.dtype}."
+                    f"Expected examples of one shape in both splits of {name!r}. Received: {shapes[0]} and {shapes[1]}."
                 )
-            if labels.min() < 0 or labels.max() >= len(self.class_names):
-                raise InvalidArgument(
-                    f"Expected labels 0..{len(self.class_names) - 1} in the {split} split of {self.name!r}, one for "
-                    f"each class name. Received: {labels.min()}..{labels.max()}."
-                )
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+
+    def _check(self, split: str, examples: Examples) -> None:
+        if len(examples) == 0:
+            raise InvalidArgument(f"Expected N > 0 examples in the {split} split of {self.name!r}. Received: none.")
+        labels = examples.targets
+        are_classes = isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu"
+        if self.class_names and are_classes and (labels.min() < 0 or labels.max() >= len(self.class_names)):
             raise InvalidArgument(
-                f"Expected examples of one shape in both splits of {self.name!r}. Received: "
-                f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}."
+                f"Expected labels 0..{len(self.class_names) - 1} in the {split} split of {self.name!r}, one for "
+                f"each class name. Received: {labels.min()}..{labels.max()}."
             )
+
+    @property
+    def classes(self) -> int:
+        """How many classes the targets have: one for each name; without names by the highest number; 0 for none."""
+        if self.class_names or isinstance(self.train, Stream):
+            return len(self.class_names)
+        labels = self.train.targets
+        is_number = isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu"
+        return int(labels.max()) + 1 if is_number and labels.min() >= 0 else 0
+
+    def training_inputs(self) -> Iterator[Tree]:
+        """The inputs of the training split, in arrays of some rows: what a recipe learns a vocabulary from."""
+        if isinstance(self.train, Examples):
+            for begin in range(0, len(self.train), _LOOK_AT):
+                yield self.train.take(slice(begin, begin + _LOOK_AT)).inputs
+        else:
+            for inputs, *_ in self.train.make().batch(_LOOK_AT).as_numpy_iterator():
+                yield inputs
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 over dtype, shape and bytes of the four arrays: equal data, equal fingerprint."""
+        """The sha256 over names, dtypes, shapes and bytes of all splits: equal data, equal fingerprint."""
         digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+        for split in (self.train, self.test, self.validation):
+            if split is not None:
+                split.update(digest)
         return digest.hexdigest()
 
     def facts(self) -> Mapping[str, Any]:
@@ -80,6 +148,26 @@ class Dataset:
             "source": self.source,
             "licence": self.licence,
             "fingerprint": self.fingerprint,
-            "train_examples": len(self.train_images),
-            "test_examples": len(self.test_images),
+            "train_examples": len(self.train),
+            "test_examples": len(self.test),
+            "streamed": isinstance(self.train, Stream),
         }
+
+
+def as_dataset(given: Any) -> Dataset:
+    """What a recipe's `load_data()` returned: a Dataset, or (training, test), or (training, validation, test).
+
+    Raises:
+        InvalidArgument: it is none of these.
+    """
+    if isinstance(given, Dataset):
+        return given
+    if isinstance(given, Mapping) and {"train", "test"} <= set(given) <= {"train", "validation", "test"}:
+        return Dataset.of(given["train"], given["test"], given.get("validation"))
+    if isinstance(given, tuple) and len(given) in (2, 3):
+        train, *validation, test = given
+        return Dataset.of(train, test, *validation)
+    raise InvalidArgument(
+        "Expected load_data() to return a Dataset, (training, test), (training, validation, test), or a dict of "
+        f"'train', 'test' and perhaps 'validation'. Received: {type(given).__name__}."
+    )

@@ -27,10 +27,10 @@ def load() -> Dataset:
         source="sklearn.datasets.load_digits (UCI optical recognition of handwritten digits)",
         licence="CC BY 4.0",
         class_names=tuple("0123456789"),
-        train_images=images[~held_out],
-        train_labels=labels[~held_out],
-        test_images=images[held_out],
-        test_labels=labels[held_out],
+        train_inputs=images[~held_out],
+        train_targets=labels[~held_out],
+        test_inputs=images[held_out],
+        test_targets=labels[held_out],
     )
 
 

@@ -108,8 +108,8 @@ class IdxSet:
             source=f"{self.name} as published, of the known md5 digests, from {source}",
             licence=self.licence,
             class_names=self.class_names,
-            train_images=arrays[TRAIN_IMAGES],
-            train_labels=arrays[TRAIN_LABELS].astype(np.int64),
-            test_images=arrays[TEST_IMAGES],
-            test_labels=arrays[TEST_LABELS].astype(np.int64),
+            train_inputs=arrays[TRAIN_IMAGES],
+            train_targets=arrays[TRAIN_LABELS].astype(np.int64),
+            test_inputs=arrays[TEST_IMAGES],
+            test_targets=arrays[TEST_LABELS].astype(np.int64),
         )

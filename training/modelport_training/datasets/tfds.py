@@ -49,10 +49,10 @@ def load(name: str) -> Dataset:
         source=f"TensorFlow Datasets, {builder.info.full_name}",
         licence=builder.info.redistribution_info.license or "as stated by its publisher",
         class_names=tuple(builder.info.features[label].names),
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
+        train_inputs=train_images,
+        train_targets=train_labels,
+        test_inputs=test_images,
+        test_targets=test_labels,
     )
 
 

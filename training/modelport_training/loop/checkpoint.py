@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from modelport import atomic
 from modelport.errors import DataLoss, FailedPrecondition
-from modelport_training.datasets.dataset import Array
+from modelport_training.datasets.examples import Array, flatten
 
 
 @dataclass
@@ -38,29 +40,44 @@ class Standing:
         """Whether so many epochs brought no better validation loss; never when `patience` is 0."""
         return 0 < patience <= self.epoch - self.best_epoch
 
-    def add(self, measured: dict[str, float], variables: Sequence[Any]) -> None:
+    def add(self, measured: dict[str, float], variables: Sequence[Any], monitor: str, mode: str) -> None:
         """Count one more epoch.
+
+        Args:
+            measured: by name.
+            variables: the model's.
+            monitor: the name that decides which epoch is best; where it is not measured, the last one is.
+            mode: "min" where less of it is better, else "max".
 
         Raises:
             FailedPrecondition: its loss is not finite.
         """
-        if not (math.isfinite(measured["loss"]) and math.isfinite(measured["val_loss"])):
+        broken = {name: value for name, value in measured.items() if name.endswith("loss") and not math.isfinite(value)}
+        if broken:
+            told = ", ".join(f"{name} {value}" for name, value in broken.items())
             raise FailedPrecondition(
-                f"Expected a finite loss. Received: {measured['loss']} in epoch {self.epoch + 1}, and "
-                f"{measured['val_loss']} in its validation. Lower the learning rate."
+                f"Expected a finite loss. Received: {told} in epoch {self.epoch + 1}. Lower the learning rate, and "
+                "look at the targets for values that are none."
             )
         self.history.append(measured)
-        if self.best_epoch == 0 or measured["val_loss"] < self.history[self.best_epoch - 1]["val_loss"]:
+        best = self.history[self.best_epoch - 1].get(monitor) if self.best_epoch else None
+        now = measured.get(monitor)
+        if best is None or now is None or (now < best if mode == "min" else now > best):
             self.best_epoch = self.epoch
             self.best = [variable.numpy() for variable in variables]
 
 
 def save(path: Path, model: Any, standing: Standing) -> None:
     """Write the checkpoint of a compiled model whose optimizer is built."""
-    arrays = {"standing": np.array(json.dumps({"history": standing.history, "best_epoch": standing.best_epoch}))}
-    for kind, values in _variables(model).items():
+    arrays: dict[str, Array] = {}
+    for kind, values in variables(model).items():
         arrays |= {f"{kind}.{index}": variable.numpy() for index, variable in enumerate(values)}
     arrays |= {f"best.{index}": value for index, value in enumerate(standing.best)}
+    # numpy stores bfloat16 and its kind as bytes without a name.
+    foreign = {name: array.dtype.name for name, array in arrays.items() if array.dtype.kind == "V"}
+    told = {"history": standing.history, "best_epoch": standing.best_epoch, "dtypes": foreign}
+    arrays = {name: array.view(f"u{array.itemsize}") if name in foreign else array for name, array in arrays.items()}
+    arrays["standing"] = np.array(json.dumps(told))
     atomic.write(path, lambda made: np.savez(made, allow_pickle=False, **arrays))
 
 
@@ -74,12 +91,15 @@ def restore(path: Path, model: Any) -> Standing:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
-        standing = Standing(**json.loads(str(arrays["standing"])))
+        told = json.loads(str(arrays["standing"]))
+        for name, dtype in told.pop("dtypes", {}).items():
+            arrays[name] = arrays[name].view(tf.as_dtype(dtype).as_numpy_dtype)
+        standing = Standing(**told)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataLoss(f"Expected a checkpoint in {str(path)!r}; it cannot be read: {error}") from error
-    variables = _variables(model)
-    expected = {f"{kind}.{index}": value for kind, values in variables.items() for index, value in enumerate(values)}
-    expected |= {f"best.{index}": value for index, value in enumerate(variables["model"])}
+    own = variables(model)
+    expected = {f"{kind}.{index}": value for kind, values in own.items() for index, value in enumerate(values)}
+    expected |= {f"best.{index}": value for index, value in enumerate(own["model"])}
     shapes = {name: tuple(value.shape) for name, value in expected.items()}
     found = {name: value.shape for name, value in arrays.items() if name != "standing"}
     if shapes != found:
@@ -87,12 +107,19 @@ def restore(path: Path, model: Any) -> Standing:
             f"Expected the checkpoint {str(path)!r} to fit the model that the recipe builds; it holds variables of "
             "other shapes, so the recipe was changed since. Undo the change, or start anew with overwrite."
         )
-    for kind, values in variables.items():
+    for kind, values in own.items():
         for index, variable in enumerate(values):
             variable.assign(arrays[f"{kind}.{index}"])
-    standing.best = [arrays[f"best.{index}"] for index in range(len(variables["model"]))]
+    standing.best = [arrays[f"best.{index}"] for index in range(len(own["model"]))]
     return standing
 
 
-def _variables(model: Any) -> dict[str, Sequence[Any]]:
-    return {"model": model.variables, "optimizer": model.optimizer.variables}
+def variables(model: Any) -> dict[str, Sequence[Any]]:
+    """The variables that the next epoch depends on: the model's, and those of its optimizers."""
+    optimizers = {id(one): one for one in [model.optimizer, *own_optimizers(model)] if one is not None}
+    return {"model": model.variables, "optimizer": [value for one in optimizers.values() for value in one.variables]}
+
+
+def own_optimizers(model: Any) -> list[Any]:
+    """Those of a `train_step` of its own, which Keras does not count among the model's variables."""
+    return [one for value in vars(model).values() for one in flatten(value) if isinstance(one, keras.Optimizer)]
