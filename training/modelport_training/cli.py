@@ -13,10 +13,21 @@ from typing import Any
 
 from modelport.errors import InvalidArgument, ModelportError
 from modelport.quiet import native_notes_held_back
+from modelport_training import own_data
 from modelport_training import recipe as recipes
 from modelport_training.settings import Settings
 
-_KINDS = {"epochs": int, "batch_size": int, "learning_rate": float, "seed": int, "patience": int, "output": Path}
+_KINDS = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "seed": int,
+    "patience": int,
+    "output": Path,
+    "data": Path,
+    "features": Path,
+    "image_size": int,
+}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -30,7 +41,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a built-in recipe, or the dotted name of a module")
     parser.add_argument("--recipe", dest="recipe_option", metavar="RECIPE", help="the same as an option")
     for field in dataclasses.fields(Settings):
-        if field.name == "recipe":
+        if field.name in ("recipe", "options"):
             continue
         if field.default is False:
             parser.add_argument(*_flags(field.name), action="store_true", help=field.metadata["help"])
@@ -39,9 +50,24 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             kind, flags = _KINDS.get(field.name, str), _flags(field.name)
             parser.add_argument(*flags, type=kind, default=field.default, metavar=_metavar(kind), help=told)
     parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="an option of the recipe's build, such as width=128; repeatable",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print the result as JSON on stdout, the progress on stderr"
     )
     options = parser.parse_args(argv)
+    options.options = dict(options.set)
+    if options.recipe is None and options.recipe_option is None and options.data is not None:
+        try:
+            options.recipe = own_data.recipe_for(options.data)
+        except InvalidArgument as error:
+            parser.error(error.message)
+        return options
     if (options.recipe is None) == (options.recipe_option is None):
         parser.error(f"expected one recipe, RECIPE or --recipe; built in are {', '.join(recipes.names())}")
     options.recipe = options.recipe or options.recipe_option
@@ -77,6 +103,17 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(f"Curves: tensorboard --logdir {trained.folder / 'logs'}")
     return 0
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value as JSON where it is some."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE. Received: {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _flags(name: str) -> list[str]:

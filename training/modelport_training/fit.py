@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from modelport import atomic, evaluation_rows
 from modelport.errors import FailedPrecondition, ModelportError
-from modelport_training import learning_curve
+from modelport_training import learning_curve, own_data
 from modelport_training.board import Board
 from modelport_training.datasets import Dataset, load_dataset
 from modelport_training.datasets.dataset import as_dataset
@@ -61,7 +61,9 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
-    dataset = as_dataset(recipe.load_data()) if recipe.load_data else load_dataset(plan.dataset)
+    dataset = _dataset(recipe, plan, settings)
+    if recipe.image is None and recipe.inputs is None:
+        recipe = dataclasses.replace(recipe, image=dataset.image)
     batches = batches_of(recipe, dataset, plan.batch_size, plan.seed, class_weight(recipe, dataset, plan))
     run = RunFolder(settings.folder(recipe))
     display = Display(stream, plan.epochs)
@@ -124,6 +126,12 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
         with _nothing_lost(run, standing):
             _finish(recipe, dataset, batches, model, standing, run, facts, display)
     return TrainedModel.load(run.path)
+
+
+def _dataset(recipe: Recipe, plan: Plan, settings: Settings) -> Dataset:
+    if recipe.load_data is not None:
+        return as_dataset(recipe.load_data())
+    return load_dataset(plan.dataset) if settings.data is None else own_data.load(settings.data_options())
 
 
 def _finish(

@@ -7,10 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelport.errors import InvalidArgument
+from modelport_training.own_data import DataOptions
 from modelport_training.recipe import Recipe
 
+TASKS = ("classification", "regression")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -27,6 +30,8 @@ class Plan:
     patience: int
     precision: str | None = None  # None: Keras' own
     class_weight: str | None = None
+    data: Mapping[str, Any] | None = None  # what a user says of data of his own
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe's build
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,26 @@ class Settings:
 
     recipe: str
     dataset: str = field(default="digits", metadata={"help": "digits, mnist, fashion_mnist or tfds:NAME"})
+    data: Path | None = field(
+        default=None,
+        metadata={"help": "data of one's own: a folder of images, a .csv, .parquet, .jsonl or .tfrecord file"},
+    )
+    target: str | None = field(default=None, metadata={"help": "with data: the column to be predicted"})
+    task: str | None = field(
+        default=None, metadata={"help": "with data: classification or regression (default: by the target's values)"}
+    )
+    text: str | None = field(
+        default=None, metadata={"help": "with data: columns that are text, though they read as numbers; a,b"}
+    )
+    features: Path | None = field(default=None, metadata={"help": "with TFRecords: a JSON file of their features"})
+    image_size: int | None = field(default=None, metadata={"help": "with images of several sizes: pixels of a side"})
+    stream: bool = field(
+        default=False,
+        metadata={"help": "with data: read them from the disk for every epoch, even where memory has room"},
+    )
+    options: Mapping[str, Any] = field(
+        default_factory=dict, metadata={"help": "of the recipe's build: --set width=128"}
+    )
     epochs: int | None = field(
         default=None, metadata={"help": "passes over the training data, at most (default: the recipe's)"}
     )
@@ -64,13 +89,18 @@ class Settings:
     overwrite: bool = field(default=False, metadata={"help": "replace the run that is in the folder"})
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("patience", 0)):
+        for name, least in (("image_size", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("patience", 0)):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or not least <= value < 2**31):
                 raise InvalidArgument(f"Expected {name} as a whole number from {least}. Received: {value!r}.")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise InvalidArgument(f"Expected learning_rate as a number above 0. Received: {self.learning_rate!r}.")
-        for name, known in (("precision", PRECISIONS), ("class_weight", ("balanced",)), ("way", ("compiled", "fit"))):
+        for name, known in (
+            ("precision", PRECISIONS),
+            ("class_weight", ("balanced",)),
+            ("way", ("compiled", "fit")),
+            ("task", TASKS),
+        ):
             value = getattr(self, name)
             if value is not None and value not in known:
                 raise InvalidArgument(f"Expected {name} as one of {', '.join(known)}. Received: {value!r}.")
@@ -81,7 +111,7 @@ class Settings:
         """With the recipe's defaults for what was left open; an own `load_data` takes the place of the dataset."""
         return Plan(
             recipe=recipe.module,
-            dataset=self.dataset if recipe.load_data is None else f"{recipe.module}.load_data",
+            dataset=self._dataset(recipe),
             epochs=recipe.epochs if self.epochs is None else self.epochs,
             batch_size=recipe.batch_size if self.batch_size is None else self.batch_size,
             learning_rate=recipe.learning_rate if self.learning_rate is None else self.learning_rate,
@@ -89,11 +119,26 @@ class Settings:
             patience=self.patience,
             precision=self.precision,
             class_weight=self.class_weight,
+            data=None if self.data is None else self.data_options().to_dict(),
+            options=dict(self.options),
         )
+
+    def data_options(self) -> DataOptions:
+        """What was said of data of one's own."""
+        text = tuple(filter(None, (self.text or "").split(",")))
+        streamed = True if self.stream else None
+        if self.data is None:
+            raise InvalidArgument("Expected data of one's own.")
+        return DataOptions(self.data, self.target, self.task, text, self.features, self.image_size, streamed)
+
+    def _dataset(self, recipe: Recipe) -> str:
+        if recipe.load_data is not None:
+            return f"{recipe.module}.load_data"
+        return self.dataset if self.data is None else self.data.name
 
     def folder(self, recipe: Recipe) -> Path:
         """The run folder: `output`, or one below `runs` that is named for recipe and dataset."""
-        dataset = "own" if recipe.load_data else self.dataset
+        dataset = "own" if recipe.load_data else self.data.stem if self.data else self.dataset
         return self.output or Path("runs") / re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{dataset}")
 
 

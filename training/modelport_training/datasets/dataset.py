@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from modelport.errors import InvalidArgument
+from modelport_export.images import ImageInput
 from modelport_training.datasets.examples import Array, Examples, Stream, Tree, as_split, flatten
 
 __all__ = ["Array", "Dataset", "Examples", "Stream", "Tree"]
@@ -93,6 +94,7 @@ class Dataset:
         self.name, self.source, self.licence = name, source, licence
         self.class_names = tuple(class_names)
         self.train, self.validation, self.test = train, validation, test
+        self.image: ImageInput | None = None  # how raw images become a model's input, where the data are images
         for split, examples in (("train", train), ("validation", validation), ("test", test)):
             if isinstance(examples, Examples):
                 self._check(split, examples)
@@ -125,12 +127,20 @@ class Dataset:
 
     def training_inputs(self) -> Iterator[Tree]:
         """The inputs of the training split, in arrays of some rows: what a recipe learns a vocabulary from."""
+        return (inputs for inputs, _ in self._training())
+
+    def training_targets(self) -> Iterator[Tree]:
+        """The targets of the training split, likewise."""
+        return (targets for _, targets in self._training())
+
+    def _training(self) -> Iterator[tuple[Tree, Tree]]:
         if isinstance(self.train, Examples):
             for begin in range(0, len(self.train), _LOOK_AT):
-                yield self.train.take(slice(begin, begin + _LOOK_AT)).inputs
+                some = self.train.take(slice(begin, begin + _LOOK_AT))
+                yield some.inputs, some.targets
         else:
-            for inputs, *_ in self.train.make().batch(_LOOK_AT).as_numpy_iterator():
-                yield inputs
+            for inputs, targets, *_ in self.train.make().batch(_LOOK_AT).as_numpy_iterator():
+                yield inputs, targets
 
     @cached_property
     def fingerprint(self) -> str:

@@ -121,7 +121,7 @@ class Stream:
 
     def _read_through(self) -> tuple[int, str]:
         digest, count = hashlib.sha256(), 0
-        for batch in self.make().batch(1024).as_numpy_iterator():
+        for batch in self.make().batch(64).as_numpy_iterator():
             arrays = [np.asarray(leaf) for leaf in flatten(batch)]
             count += len(arrays[0])
             Examples(arrays[0], arrays[1:]).update(digest)

@@ -22,6 +22,7 @@ from modelport_training.recipe import Recipe
 VALIDATION_EVERY = 10  # one training example in so many is set aside to decide when to stop
 EVALUATION_BATCH = 512
 WINDOW_BYTES = 64 * 2**20  # of examples that a stream is shuffled among
+EVALUATION_BYTES = 8 * 2**20  # of a batch of a stream
 MOST_WINDOW = 100_000  # examples
 
 
@@ -89,7 +90,7 @@ class InMemory:
     def held_out(self) -> Any:
         """The held-out batches, as a tf.data.Dataset."""
         if isinstance(self._test, Stream):
-            return _counted(_evaluated(self._recipe, self._test.make()), -(-len(self._test) // EVALUATION_BATCH))
+            return _evaluated_stream(self._recipe, self._test)
         return self._in_order(tensors(prepared(self._recipe, self._test)))
 
     def rows(self, most: int | None) -> Examples:
@@ -132,8 +133,7 @@ class Streamed:
             raise InvalidArgument(f"Expected 2 training examples or more in {dataset.name!r}. Received: 1.")
         self._test = dataset.test
         self.validation = self._split(validation)
-        size = sum(_size(spec) for spec in flatten(self._make().element_spec))
-        self.window = max(batch_size, min(count, MOST_WINDOW, WINDOW_BYTES // max(size, 1)))
+        self.window = max(batch_size, min(count, MOST_WINDOW, WINDOW_BYTES // _size(self._make())))
 
     def epoch(self, number: int) -> Any:
         """The training batches of an epoch, as a tf.data.Dataset."""
@@ -142,7 +142,7 @@ class Streamed:
         batches = _counted(shuffled.batch(self.batch_size), self.steps)
         if self._weights is not None:
             batches = batches.map(lambda *batch: _weigh(batch, self._weights or {}))
-        return batches.map(lambda *batch: _preprocess(self._recipe, *batch)).prefetch(2)
+        return batches.map(lambda *batch: _preprocess(self._recipe, *batch)).prefetch(1)
 
     @property
     def held_out(self) -> Any:
@@ -156,7 +156,7 @@ class Streamed:
     def _split(self, split: Examples | Stream) -> Any:
         if isinstance(split, Examples):
             return _evaluated(self._recipe, tf.data.Dataset.from_tensor_slices(tensors(split)))
-        return _counted(_evaluated(self._recipe, split.make()), -(-len(split) // EVALUATION_BATCH))
+        return _evaluated_stream(self._recipe, split)
 
 
 Batches = InMemory | Streamed
@@ -216,6 +216,14 @@ def _evaluated(recipe: Recipe, examples: Any) -> Any:
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+def _evaluated_stream(recipe: Recipe, stream: Stream) -> Any:
+    """Batches of a stream, smaller ones where an example is large."""
+    examples = stream.make()
+    rows = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // _size(examples)))
+    batches = examples.batch(rows).map(lambda *batch: _preprocess(recipe, *batch))
+    return _counted(batches, -(-len(stream) // rows)).prefetch(1)
+
+
 def _counted(batches: Any, count: int) -> Any:
     """The batches with their number, which Keras would else find out by running out of them."""
     return batches.apply(tf.data.experimental.assert_cardinality(count))
@@ -266,7 +274,11 @@ def _weigh(batch: Any, class_weight: Mapping[int, float]) -> Any:
     return inputs, labels, (factors * weights[0] if weights else factors)
 
 
-def _size(spec: Any) -> int:
-    """Bytes of one example's tensor; a text or an open size counts as 64."""
-    sizes = [size or 64 for size in spec.shape]
-    return int(np.prod(sizes, dtype=np.int64)) * (64 if spec.dtype == tf.string else spec.dtype.size)
+def _size(examples: Any) -> int:
+    """Bytes of one example of a tf.data.Dataset; a text or an open size counts as 64."""
+
+    def size(spec: Any) -> int:
+        count = int(np.prod([one or 64 for one in spec.shape], dtype=np.int64))
+        return count * (64 if spec.dtype == tf.string else spec.dtype.size)
+
+    return max(1, sum(map(size, flatten(examples.element_spec))))

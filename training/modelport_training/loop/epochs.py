@@ -46,6 +46,13 @@ class Steps:
             self._begin = tf.nest.map_structure(tf.zeros_like, logs)
         return logs
 
+    def operations(self) -> set[str]:
+        """The kinds of operations of a training step that was made."""
+        rows = tf.TensorSpec((min(self._batches.batch_size, self._batches.examples),), tf.int32)
+        with philox():
+            found = self._one.get_concrete_function(rows)
+        return {operation.type for operation in found.graph.get_operations()}
+
     def run(self, order: Any, begin: int, end: int) -> Any:
         """The training steps of an order of rows (steps, batch), from one to before another; what the last returns."""
         with philox():  # while it is traced, so at the first call

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from modelport.errors import FailedPrecondition, InvalidArgument
+from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
+from modelport_training import task
 from modelport_training.datasets.dataset import Dataset
 from modelport_training.datasets.examples import Examples
 from modelport_training.recipe import Recipe
@@ -33,12 +36,12 @@ def built(recipe: Recipe, dataset: Dataset, plan: Plan, batch: Any, say: Callabl
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(plan.precision or before)
     try:
-        model = _build(recipe, dataset)
+        model = _build(recipe, dataset, plan.options)
         inputs, *_ = batch
         if not model.built or not model.weights:
             _called(model, recipe, inputs)
         if not model.compiled:
-            _compile(model, dataset)
+            task.compiled(model, dataset)
     finally:
         keras.config.set_dtype_policy(before)
     if plan.learning_rate is not None and model.optimizer is not None:
@@ -48,10 +51,15 @@ def built(recipe: Recipe, dataset: Dataset, plan: Plan, batch: Any, say: Callabl
     return model
 
 
-def _build(recipe: Recipe, dataset: Dataset) -> Any:
+def _build(recipe: Recipe, dataset: Dataset, options: Mapping[str, Any]) -> Any:
+    _check_options(recipe, options)
     what = "build_for(dataset)" if recipe.build is None else f"build({dataset.classes})"
     try:
-        model = recipe.build_for(dataset) if recipe.build is None else recipe.build(dataset.classes)
+        model = (
+            recipe.build_for(dataset, **options) if recipe.build is None else recipe.build(dataset.classes, **options)
+        )
+    except ModelportError:
+        raise
     except Exception as error:  # the recipe's own code
         raise FailedPrecondition(
             f"Expected {what} of the recipe {recipe.module!r} to return a model; it raised "
@@ -62,6 +70,22 @@ def _build(recipe: Recipe, dataset: Dataset) -> Any:
             f"Expected a keras.Model from {what} of the recipe {recipe.module!r}. Received: {type(model).__name__}."
         )
     return model
+
+
+def _check_options(recipe: Recipe, options: Mapping[str, Any]) -> None:
+    """Refuse an option (`--set`) that the recipe's function does not take."""
+    build = recipe.build or recipe.build_for
+    parameters = list(inspect.signature(build).parameters.values())
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return
+    known = [one.name for one in parameters[1:]]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise InvalidArgument(
+                f"Expected --set with an option of the recipe {recipe.module!r} ({', '.join(known) or 'it has none'}). "
+                f"Received: {name!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
 
 
 def _called(model: Any, recipe: Recipe, inputs: Any) -> None:
@@ -77,13 +101,6 @@ def _called(model: Any, recipe: Recipe, inputs: Any) -> None:
             f"Expected the model of the recipe {recipe.module!r} to take its inputs, {given}. It raised "
             f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
         ) from error
-
-
-def _compile(model: Any, dataset: Dataset) -> None:
-    if dataset.classes:
-        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    else:
-        model.compile(optimizer="adam", loss="mean_squared_error", metrics=["mean_absolute_error"])
 
 
 def _set_learning_rate(model: Any, learning_rate: float, say: Callable[[str], None]) -> None:

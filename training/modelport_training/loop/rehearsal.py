@@ -122,8 +122,8 @@ def _put_back(model: Any, before: dict[int, tuple[Any, Any]]) -> None:
             values |= {id(variable): (variable, value) for variable, value in pairs}
     if appeared := [variable.path for key, (variable, _) in _state(model).items() if key not in values]:
         raise FailedPrecondition(
-            f"variables that appear in the first step: {', '.join(appeared)}. Build the layers and optimizers that have "
-            "them in build(): layer.build(shape), optimizer.build(variables)"
+            f"variables that appear in the first step: {', '.join(appeared)}. Build the layers and optimizers that "
+            "have them in build(): layer.build(shape), optimizer.build(variables)"
         )
     for variable, value in values.values():
         variable.assign(value)

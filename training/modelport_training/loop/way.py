@@ -16,6 +16,9 @@ from modelport_training.loop.batches import Batches, InMemory, Streamed
 from modelport_training.loop.epochs import STEPS_PER_EXECUTION, CompiledEpochs, FitEpochs, Steps
 
 COMPILED, FIT = "compiled", "fit"
+# Operations that XLA compiles for a CPU without oneDNN: an epoch of the convolutional recipe takes ten times as long,
+# and compiling a large network takes minutes.
+_SLOW_BY_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
 _LEAST_S = 0.05  # of steps, to be told from the noise
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 
@@ -63,6 +66,8 @@ def choose(reason: str | None, model: Any, batches: Batches, recorded: str | Non
         return Way(FIT, "as asked for, or as the run began")
     if plain is None or not isinstance(batches, InMemory):
         return Way(FIT, "the data stream from the disk")
+    if not tf.config.list_physical_devices("GPU") and (slow_ops := sorted(plain.operations() & _SLOW_BY_XLA)):
+        return Way(FIT, f"on a CPU, XLA makes {slow_ops[0]} several times as slow")
     compiled = Steps(model, batches, jit=True, like=plain)
     try:
         slow, fast = _seconds(plain, batches), _seconds(compiled, batches)

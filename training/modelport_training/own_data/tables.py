@@ -1,0 +1,257 @@
+"""Tables: CSV, Parquet and lines of JSON. The model takes the raw columns, numbers and text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as arrow
+from pyarrow import csv, parquet
+
+from modelport.errors import DataLoss, InvalidArgument
+from modelport_training.datasets.dataset import Dataset
+from modelport_training.datasets.examples import Examples, Stream
+from modelport_training.own_data import memory
+from modelport_training.own_data.columns import MOST_CLASSES, Column, as_numbers, as_texts
+from modelport_training.own_data.options import DataOptions, digest, is_held_out
+
+_ROWS = 4096  # that are read at a time
+_BLOCK = 2**22  # bytes of a CSV file that are read at a time
+_LEAST_ROWS = 20  # one is held out then, and one decides when to stop
+
+Block = tuple[int, Mapping[str, Any]]  # the number of the first row, counted as in the file; its columns, of Arrow
+
+
+def load(options: DataOptions) -> Dataset:
+    """Read a table, looking at every row.
+
+    Raises:
+        InvalidArgument: there is no such target, or a row is wrong; the message names file and row.
+        DataLoss: the file cannot be read to its end.
+    """
+    path = options.path
+    columns, rows = _look_at(options)
+    if options.target is None or options.target not in columns:
+        raise InvalidArgument(
+            f"Expected --target as a column of {str(path)!r}: {', '.join(columns)}. Received: {options.target!r}"
+        )
+    if rows < _LEAST_ROWS:
+        raise InvalidArgument(f"Expected {_LEAST_ROWS} rows or more in {str(path)!r}. Received: {rows}.")
+    target = columns.pop(options.target)
+    kinds = {name: column.kind(str(path)) for name, column in columns.items()}
+    if not kinds:
+        raise InvalidArgument(
+            f"Expected columns beside the target in {str(path)!r}. Received: {options.target!r} alone."
+        )
+    classes = _classes(options, target)
+    reader = _Reader(options, kinds, target.name, classes)
+    size = sum(4 * rows if kinds[name] != "text" else column.bytes for name, column in columns.items())
+    streamed = options.streamed if options.streamed is not None else not memory.has_room_for(size)
+    held_out = int(is_held_out(np.arange(rows)).sum())
+    fingerprint = digest(path, {**options.to_dict(), "path": "", "streamed": ""})
+    train: Examples | Stream
+    test: Examples | Stream
+    if streamed:
+        train = Stream(reader.stream(held_out=False), rows - held_out, fingerprint)
+        test = Stream(reader.stream(held_out=True), held_out, fingerprint)
+    else:
+        train, test = reader.examples(held_out=False), reader.examples(held_out=True)
+    return Dataset.of(
+        train, test, class_names=classes or (), name=path.name, source=f"the file {path.name}", licence="the user's own"
+    )
+
+
+def _look_at(options: DataOptions) -> tuple[dict[str, Column], int]:
+    columns: dict[str, Column] = {}
+    rows = 0
+    for number, block in _blocks(options.path):
+        for name, values in block.items():
+            column = columns.setdefault(name, Column(name, name in options.text, typed=options.path.suffix != ".csv"))
+            column.look(number, values)
+        rows += len(next(iter(block.values()), ()))
+    if unknown := set(options.text) - set(columns):
+        raise InvalidArgument(f"Expected --text as columns of {str(options.path)!r}. Received: {', '.join(unknown)}")
+    return columns, rows
+
+
+def _classes(options: DataOptions, target: Column) -> tuple[str, ...] | None:
+    """The names of the classes; None of a regression.
+
+    Raises:
+        InvalidArgument: the target is missing somewhere, constant, or of too many classes.
+    """
+    where = str(options.path)
+    if target.missing is not None:
+        raise InvalidArgument(
+            f"{where}, row {target.missing}: the target {target.name!r} is missing. Take the row out."
+        )
+    if len(target.values) < 2:
+        raise InvalidArgument(
+            f"{where}: the target {target.name!r} is {next(iter(target.values), None)!r} in every row."
+        )
+    kind = target.kind(where)
+    task = options.task or ("regression" if kind == "number" else "classification")
+    if task == "regression":
+        if kind == "text":
+            row, value = target.kinds.get("text", (0, ""))
+            raise InvalidArgument(f"{where}, row {row}: the target {target.name!r} is text ({value!r}), and no number.")
+        return None
+    if len(target.values) >= MOST_CLASSES:
+        raise InvalidArgument(
+            f"{where}: the target {target.name!r} has {MOST_CLASSES} different values or more: no classes."
+        )
+    return tuple(sorted(target.values, key=lambda value: (float(value), value) if kind == "number" else (0.0, value)))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    options: DataOptions
+    kinds: Mapping[str, str]
+    target: str
+    classes: tuple[str, ...] | None
+
+    def examples(self, *, held_out: bool) -> Examples:
+        """All rows of a split."""
+        parts = list(self.parts(held_out=held_out))
+        inputs = {name: np.concatenate([part[0][name] for part in parts]) for name in self.kinds}
+        return Examples(inputs, np.concatenate([part[1] for part in parts]))
+
+    def stream(self, *, held_out: bool) -> Callable[[], Any]:
+        """A tf.data.Dataset of the rows of a split, one by one."""
+
+        def make() -> Any:
+            import tensorflow as tf
+
+            kinds = {name: tf.string if kind == "text" else tf.float32 for name, kind in self.kinds.items()}
+            inputs = {name: tf.TensorSpec((None,), dtype) for name, dtype in kinds.items()}
+            target = tf.TensorSpec((None,), tf.float32 if self.classes is None else tf.int64)
+            parts = tf.data.Dataset.from_generator(
+                lambda: self.parts(held_out=held_out), output_signature=(inputs, target)
+            )
+            return parts.unbatch()
+
+        return make
+
+    def parts(self, *, held_out: bool) -> Iterator[tuple[dict[str, Any], Any]]:
+        """The rows of a split, some at a time: inputs by name, targets."""
+        seen = 0
+        numbers = {name: number for number, name in enumerate(self.classes or ())}
+        for _, block in _blocks(self.options.path):
+            count = len(block[self.target])
+            mine = is_held_out(np.arange(seen, seen + count)) == held_out
+            seen += count
+            inputs = {
+                name: (as_texts if kind == "text" else as_numbers)(block[name])[mine]
+                for name, kind in self.kinds.items()
+            }
+            told = block[self.target]
+            if self.classes is None:
+                target = as_numbers(told)
+            else:
+                target = np.array([numbers[one] for one in as_texts(told)], np.int64)
+            if mine.any():
+                yield inputs, target[mine]
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    return {".csv": _csv, ".parquet": _parquet}.get(path.suffix, _lines)(path)
+
+
+def _csv(path: Path) -> Iterator[Block]:
+    """Blocks of a CSV file, every value as the text that it is."""
+    row, wrong = 2, []  # the head is row 1
+
+    def bad(one: Any) -> str:
+        wrong.append(one)
+        return "error"
+
+    try:
+        with path.open("rb") as file:
+            head = csv.read_csv(arrow.BufferReader(file.readline()))  # its names
+        names = head.column_names
+        if doubles := {name for name in names if names.count(name) > 1}:
+            raise InvalidArgument(f"{path}, row 1: the column {', '.join(doubles)} is there twice.")
+        reader = csv.open_csv(
+            path,
+            read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),
+            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=bad),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, arrow.string()),
+                strings_can_be_null=True,
+                null_values=["", "NA", "NaN"],
+            ),
+        )
+        for batch in reader:
+            for table in (batch.slice(begin, _ROWS) for begin in range(0, batch.num_rows, _ROWS)):
+                yield row, {name: table.column(name) for name in names}
+                row += table.num_rows
+    except arrow.ArrowInvalid as error:
+        if wrong:
+            one = wrong[0]
+            at = one.number if one.number is not None else f"after {row}"
+            raise InvalidArgument(
+                f"{path}, row {at}: expected {one.expected_columns} values. Received: {one.actual_columns}: "
+                f"{one.text[:100]!r}"
+            ) from error
+        raise DataLoss(f"{path}: expected a CSV file with a head. Received: {' '.join(str(error).split())}") from error
+
+
+def _parquet(path: Path) -> Iterator[Block]:
+    try:
+        file = parquet.ParquetFile(path)
+        for column in file.schema_arrow:
+            kind = column.type
+            if arrow.types.is_nested(kind) or arrow.types.is_binary(kind):
+                raise InvalidArgument(f"{path}: the column {column.name!r} is {kind}, and neither number nor text.")
+        row = 1
+        for batch in file.iter_batches(_ROWS):
+            yield row, {name: batch.column(name) for name in batch.schema.names}
+            row += batch.num_rows
+    except (arrow.ArrowInvalid, OSError) as error:
+        raise DataLoss(f"{path}: expected a Parquet file. Received: {' '.join(str(error).split())[:200]}") from error
+
+
+def _lines(path: Path) -> Iterator[Block]:
+    """Blocks of lines of JSON, each an object; a field that is not there has no value."""
+    names: dict[str, tuple[int, Any]] = {}  # with the first value of each
+    rows: list[Mapping[str, Any]] = []
+    first = 1
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                found = json.loads(line)
+            except ValueError as error:
+                raise InvalidArgument(f"{path}, row {number}: expected an object of JSON. Received: {error}") from error
+            if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
+                raise InvalidArgument(
+                    f"{path}, row {number}: expected an object of texts and numbers. Received: {line[:80]!r}"
+                )
+            for name, value in found.items():
+                if value is None:
+                    continue
+                row, before = names.setdefault(name, (number, value))
+                if _of_json(value) is not _of_json(before):
+                    raise InvalidArgument(
+                        f"{path}, row {number}: the field {name!r} is mixed: {value!r}, and in row {row} {before!r}."
+                    )
+            rows.append(found)
+            if len(rows) == _ROWS:
+                yield first, _columns(names, rows)
+                rows, first = [], number + 1
+    if rows:
+        yield first, _columns(names, rows)
+
+
+def _of_json(value: Any) -> type:
+    return float if type(value) is int else type(value)
+
+
+def _columns(names: Mapping[str, tuple[int, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    kinds = {float: arrow.float64(), bool: arrow.bool_(), str: arrow.string()}
+    return {
+        name: arrow.array([row.get(name) for row in rows], kinds[_of_json(value)]) for name, (_, value) in names.items()
+    }

@@ -1,0 +1,34 @@
+"""What a model for a dataset ends with, and what it is compiled with: by whether the targets are classes or numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from modelport_training.datasets.dataset import Dataset
+
+
+def answer(features: Any, dataset: Dataset) -> Any:
+    """Probabilities of the classes, (N, classes); or numbers, (N, 1), in the unit of the targets.
+
+    Args:
+        features: (N, any) what the model knows of each example.
+        dataset: whose targets are to be answered.
+    """
+    if dataset.classes:
+        return keras.layers.Dense(dataset.classes, activation="softmax", name="probabilities")(features)
+    targets = np.concatenate([np.ravel(part) for part in dataset.training_targets()]).astype(np.float64)
+    scaled = keras.layers.Dense(1, name="scaled")(features)
+    # The network answers in deviations from the mean: raw numbers would take it long to reach.
+    return keras.layers.Rescaling(float(targets.std()) or 1.0, float(targets.mean()), name="value")(scaled)
+
+
+def compiled(model: keras.Model, dataset: Dataset) -> keras.Model:
+    """The model, compiled with Adam as a classifier, or for the mean squared error."""
+    if dataset.classes:
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    else:
+        model.compile("adam", "mean_squared_error", metrics=["mean_absolute_error"])
+    return model
