@@ -19,7 +19,7 @@ from modelport_serving.config import flags
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy/kubernetes"
 KSERVE = sorted((KUBERNETES / "kserve").glob("*.yaml"))
-OVERLAYS = ["base", "overlays/embedded", "overlays/monitored"]
+OVERLAYS = ["base", "overlays/embedded", "overlays/monitored", "overlays/distributed"]
 OLDEST, NEWEST = "1.30", "1.37"  # 1.30 is the first to know the pre-stop sleep
 TENSORFLOW = re.search(r"^tensorflow_cpu==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
 

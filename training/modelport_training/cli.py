@@ -16,6 +16,7 @@ from modelport.quiet import native_notes_held_back
 from modelport_training import own_data
 from modelport_training import recipe as recipes
 from modelport_training.settings import Settings
+from modelport_training.workers import cluster, launching
 
 _KINDS = {
     "epochs": int,
@@ -27,6 +28,7 @@ _KINDS = {
     "data": Path,
     "features": Path,
     "image_size": int,
+    "workers": int,
 }
 
 
@@ -82,6 +84,8 @@ def main(argv: Sequence[str]) -> int:
     except InvalidArgument as error:
         print(f"modelport train: {error.message}", file=sys.stderr)
         return 2
+    if settings.workers > 1 and not os.environ.get(cluster.VARIABLE):
+        return _launch(argv, settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with native_notes_held_back():
         from modelport_training.fit import train
@@ -103,6 +107,18 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(f"Curves: tensorboard --logdir {trained.folder / 'logs'}")
     return 0
+
+
+def _launch(argv: Sequence[str], settings: Settings) -> int:
+    """Start the workers; their logs lie in the run folder, beside what the chief writes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with native_notes_held_back():
+            folder = settings.folder(recipes.load_recipe(settings.recipe))
+    except ModelportError as error:
+        print(f"modelport train: {error.message}", file=sys.stderr)
+        return 1
+    return launching.launch(argv, settings.workers, folder.with_name(f"{folder.name}.workers"), sys.stdout)
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TextIO
 
 import keras
@@ -25,7 +25,6 @@ from modelport_training.datasets.dataset import as_dataset
 from modelport_training.loop import checkpoint
 from modelport_training.loop.batches import Batches, batches_of
 from modelport_training.loop.checkpoint import Standing
-from modelport_training.loop.epochs import evaluate
 from modelport_training.loop.model import built, class_weight, learning_rate
 from modelport_training.loop.rehearsal import rehearse
 from modelport_training.loop.sampled import named, storable
@@ -35,6 +34,7 @@ from modelport_training.recipe import Recipe, load_recipe
 from modelport_training.run_folder import RunFolder
 from modelport_training.settings import Plan, Settings
 from modelport_training.trained_model import TrainedModel
+from modelport_training.workers.team import Team, lost_workers, own_folder, share, team, together, told_by_chief
 
 SAMPLES = 64  # held-out examples that go along, to prove and to warm up what is exported
 _MONITORED = {"val_loss": "validation loss"}
@@ -58,6 +58,12 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
         FailedPrecondition: the run to resume had other settings, or the loss is not finite.
         InvalidArgument: a setting or the recipe is wrong, or recipe and dataset do not fit.
     """
+    crew = team()
+    with lost_workers(None if crew is None else crew.place):
+        return _train(settings, crew, stream)
+
+
+def _train(settings: Settings, crew: Team | None, stream: TextIO | None) -> TrainedModel:
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
@@ -65,22 +71,27 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     if recipe.image is None and recipe.inputs is None:
         recipe = dataclasses.replace(recipe, image=dataset.image)
     batches = batches_of(recipe, dataset, plan.batch_size, plan.seed, class_weight(recipe, dataset, plan))
-    run = RunFolder(settings.folder(recipe))
     display = Display(stream, plan.epochs)
 
-    with run.locked():
+    with own_folder(crew, settings.folder(recipe)) as folder, RunFolder(folder).locked():
         # The run: new, to be resumed, or finished already.
-        record = run.begin(settings, plan, dataset.fingerprint)
-        if record is not None and record.finished:
-            display.say(f"This run is finished: {run.path}")
+        run = RunFolder(folder)
+        with together(crew):
+            record = run.begin(settings, plan, dataset.fingerprint)
+        if told_by_chief(crew, record is not None and record.finished):
+            display.say(f"This run is finished: {settings.folder(recipe)}")
+            if crew is not None and not crew.is_chief:
+                raise SystemExit(0)  # of a worker, which has nothing to return
             return TrainedModel.load(run.path)
+        share(crew, run.checkpoint)
 
         # The model as it begins, tried once in everything that will be done with it.
         batch = next(iter(batches.epoch(1)))
-        model = built(recipe, dataset, plan, batch, display.say)
+        with nullcontext() if crew is None else crew.strategy.scope():
+            model = built(recipe, dataset, plan, batch, display.say)
         callbacks = list(recipe.callbacks()) if recipe.callbacks else []
         recorded = settings.way if record is None else record.settings.get("way")
-        way = rehearse(recipe, model, batches, batch, callbacks, recorded)
+        way = rehearse(recipe, model, batches, batch, callbacks, recorded, crew)
         keras.utils.set_random_seed(plan.seed)
         facts = _facts(recipe, plan, dataset, way)
         run.write_record({"finished": False, **facts})
@@ -101,6 +112,10 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
             standing = checkpoint.restore(run.checkpoint, model)
         if settings.resume:
             display.say(f"Resumed after epoch {standing.epoch}." if standing.epoch else "Nothing to resume; started.")
+            if record is not None and (before := record.settings.get("workers", 1)) != way.workers:
+                display.say(
+                    f"It began with {before} workers and goes on with {way.workers}: the last digits may differ."
+                )
 
         # Epoch by epoch; after each, all that the next one depends on is on the disk.
         epochs = epochs_of(way, model, batches, callbacks)
@@ -124,8 +139,16 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
             display.say(_why_stopped(standing, plan, recipe))
 
         with _nothing_lost(run, standing):
-            _finish(recipe, dataset, batches, model, standing, run, facts, display)
-    return TrainedModel.load(run.path)
+            _as_best(model, standing)
+            metrics = epochs.evaluate(batches.held_out)
+            _finish(recipe, dataset, batches, model, standing, run, {**facts, "metrics": metrics}, display)
+        return TrainedModel.load(run.path)
+
+
+def _as_best(model: Any, standing: Standing) -> None:
+    """Give the model the weights of its best epoch."""
+    for variable, value in zip(model.variables, standing.best, strict=True):
+        variable.assign(value)
 
 
 def _dataset(recipe: Recipe, plan: Plan, settings: Settings) -> Dataset:
@@ -144,16 +167,10 @@ def _finish(
     facts: Mapping[str, Any],
     display: Display,
 ) -> None:
-    """The best epoch's weights, the one look at the held-out examples, and what is left behind.
-
-    The record comes last and says that all of it is there.
-    """
-    for variable, value in zip(model.variables, standing.best, strict=True):
-        variable.assign(value)
-    metrics = evaluate(model, batches.held_out)
+    """What is left behind; the record comes last and says that all of it is there."""
     display.say(
         f"Held out, as of epoch {standing.best_epoch}: "
-        + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        + ", ".join(f"{name} {value:.4f}" for name, value in facts["metrics"].items())
     )
     samples = storable(named(recipe, model, batches.rows(SAMPLES)))
     atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
@@ -166,7 +183,6 @@ def _finish(
         {
             "finished": True,
             **facts,
-            "metrics": metrics,
             "best_epoch": standing.best_epoch,
             "history": standing.history,
             "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
@@ -199,7 +215,7 @@ def _facts(recipe: Recipe, plan: Plan, dataset: Dataset, way: Way) -> Mapping[st
     return {
         "recipe": recipe.module,
         "dataset": dataset.facts(),
-        "settings": {**dataclasses.asdict(plan), "way": way.name, "generator": way.generator},
+        "settings": {**dataclasses.asdict(plan), "way": way.name, "generator": way.generator, "workers": way.workers},
         "seed": plan.seed,
         "labels": list(dataset.class_names),
         "image": None if recipe.image is None else recipe.image.to_dict(),

@@ -80,6 +80,9 @@ class Settings:
         default=None, metadata={"help": "balanced: rare classes count more (default: the recipe's CLASS_WEIGHT)"}
     )
     output: Path | None = field(default=None, metadata={"help": "the run folder (default: runs/RECIPE-DATASET)"})
+    workers: int = field(
+        default=1, metadata={"help": "processes of this machine that share each batch; TF_CONFIG says those of several"}
+    )
     way: str | None = field(
         default=None, metadata={"help": "compiled or fit: how an epoch is trained (default: the faster one)"}
     )
@@ -89,7 +92,14 @@ class Settings:
     overwrite: bool = field(default=False, metadata={"help": "replace the run that is in the folder"})
 
     def __post_init__(self) -> None:
-        for name, least in (("image_size", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0), ("patience", 0)):
+        for name, least in (
+            ("image_size", 1),
+            ("workers", 1),
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("seed", 0),
+            ("patience", 0),
+        ):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or not least <= value < 2**31):
                 raise InvalidArgument(f"Expected {name} as a whole number from {least}. Received: {value!r}.")

@@ -122,6 +122,10 @@ class CompiledEpochs:
         """Loss and metrics on the validation examples."""
         return self._steps.evaluate(self._batches.validation_tensors)
 
+    def evaluate(self, batches: Any) -> Measured:
+        """Loss and metrics on the batches of a tf.data.Dataset."""
+        return evaluate(self._model, batches)
+
 
 class FitEpochs:
     """An epoch by Keras' `fit`, several steps a call."""
@@ -145,6 +149,10 @@ class FitEpochs:
     def validate(self) -> Measured:
         """Loss and metrics on the validation examples."""
         return evaluate(self._model, self._validation)
+
+    def evaluate(self, batches: Any) -> Measured:
+        """Loss and metrics on the batches of a tf.data.Dataset."""
+        return evaluate(self._model, batches)
 
 
 def evaluate(model: Any, batches: Any) -> Measured:

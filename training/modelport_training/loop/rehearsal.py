@@ -25,14 +25,22 @@ from modelport_training.loop import checkpoint, sampled
 from modelport_training.loop.batches import Batches, InMemory
 from modelport_training.loop.checkpoint import Standing
 from modelport_training.loop.epochs import Steps, evaluate
-from modelport_training.loop.way import Way, choose, refused
+from modelport_training.loop.way import SHARED, Way, choose, refused
 from modelport_training.recipe import DEFAULT_MONITOR, Recipe
+from modelport_training.workers.epochs import TeamEpochs
+from modelport_training.workers.team import Team
 
 _ROWS = 64  # held-out rows that are written; and examples that the saved model is asked for
 
 
 def rehearse(
-    recipe: Recipe, model: Any, batches: Batches, batch: Any, callbacks: list[Any], recorded: str | None
+    recipe: Recipe,
+    model: Any,
+    batches: Batches,
+    batch: Any,
+    callbacks: list[Any],
+    recorded: str | None,
+    crew: Team | None = None,
 ) -> Way:
     """Try a run, and leave the model as it was.
 
@@ -43,20 +51,26 @@ def rehearse(
         batch: the first of them.
         callbacks: the recipe's own.
         recorded: the way of the run that is resumed; None to find the faster one.
+        crew: those that share each batch; None where this process trains alone.
 
     Raises:
         FailedPrecondition: something that the run would do fails; the message says what, and with what.
     """
     jit = not model.run_eagerly and _supports_jit(model)
     before = _state(model)
-    steps = Steps(model, batches, jit=False) if isinstance(batches, InMemory) and not model.run_eagerly else None
+    alone = crew is None and isinstance(batches, InMemory) and not model.run_eagerly
+    steps = Steps(model, batches, jit=False) if alone and isinstance(batches, InMemory) else None
+    team = None if crew is None else TeamEpochs(model, batches, crew)
     with _explained(recipe, "to train on a batch"):
-        if steps is not None:
+        if team is not None:
+            logs = team.one(batch)
+        elif steps is not None:
             logs = steps.one(np.arange(min(batches.batch_size, batches.examples)))
         else:
             logs = model.train_on_batch(*batch, return_dict=True)
     with _explained(recipe, "to be evaluated"):
-        names = [f"val_{name}" for name in evaluate(model, batches.validation.take(1))]
+        some = batches.validation.take(1)
+        names = [f"val_{name}" for name in (evaluate(model, some) if team is None else team.evaluate(some))]
     names += list(logs)
     if recipe.monitor not in names and recipe.monitor != DEFAULT_MONITOR:
         raise InvalidArgument(
@@ -65,7 +79,11 @@ def rehearse(
         )
     with tempfile.TemporaryDirectory(prefix="modelport-rehearsal-") as folder:
         _kept(recipe, model, batches, batch, Path(folder))
-    way = choose(refused(model, batches, batch, callbacks, jit), model, batches, recorded, steps)
+    way = (
+        Way(SHARED, team=team)
+        if team is not None
+        else choose(refused(model, batches, batch, callbacks, jit), model, batches, recorded, steps)
+    )
     with _explained(recipe, "to be put back to where it began"):
         _put_back(model, before)
     return way

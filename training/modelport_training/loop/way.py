@@ -14,8 +14,9 @@ from modelport.errors import FailedPrecondition
 from modelport_training.loop import philox
 from modelport_training.loop.batches import Batches, InMemory, Streamed
 from modelport_training.loop.epochs import STEPS_PER_EXECUTION, CompiledEpochs, FitEpochs, Steps
+from modelport_training.workers.epochs import TeamEpochs
 
-COMPILED, FIT = "compiled", "fit"
+COMPILED, FIT, SHARED = "compiled", "fit", "shared"
 # Operations that XLA compiles for a CPU without oneDNN: an epoch of the convolutional recipe takes ten times as long,
 # and compiling a large network takes minutes.
 _SLOW_BY_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
@@ -28,20 +29,29 @@ class Way:
     """How the epochs are trained; it decides the bits, so a resumed run keeps to it.
 
     Args:
-        name: COMPILED or FIT.
+        name: COMPILED, FIT or SHARED.
         why: a half sentence for the first line.
         generator: of random layers: "philox", or "auto_select", as Keras asks for.
         steps: the functions that were traced, of COMPILED.
+        team: the epochs of SHARED.
     """
 
     name: str
     why: str = ""
     generator: str = "auto_select"
     steps: Steps | None = None
+    team: TeamEpochs | None = None
+
+    @property
+    def workers(self) -> int:
+        """How many replicas share each batch."""
+        return 1 if self.team is None else self.team.size
 
     @property
     def told(self) -> str:
         """It as a line."""
+        if self.team is not None:
+            return f"Each batch is shared by {self.workers} workers; their gradients are summed."
         if self.name == COMPILED:
             return f"Each epoch is one function compiled by XLA: {self.why}. Random layers draw by {self.generator}."
         return f"Each epoch is trained by fit, {STEPS_PER_EXECUTION} steps a call: {self.why}."
@@ -118,8 +128,10 @@ def _seconds(steps: Steps, batches: InMemory) -> float:
         count *= 4
 
 
-def epochs_of(way: Way, model: Any, batches: Batches, callbacks: list[Any]) -> CompiledEpochs | FitEpochs:
+def epochs_of(way: Way, model: Any, batches: Batches, callbacks: list[Any]) -> CompiledEpochs | FitEpochs | TeamEpochs:
     """The epochs of a way."""
+    if way.team is not None:
+        return way.team
     if way.steps is not None and isinstance(batches, InMemory):
         return CompiledEpochs(model, batches, way.steps)
     return FitEpochs(model, batches, [one for one in callbacks if _is_called_for_batches(one)])

@@ -1,0 +1,156 @@
+"""Several processes that train together: what one would have learned, and an end when one of them is gone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from modelport.errors import InvalidArgument
+from modelport_training.workers.cluster import Cluster, cluster
+
+TRAIN = [sys.executable, "-m", "modelport", "train", "two_branch", "--patience", "0"]
+EPOCHS = ("--epochs", "4")
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*TRAIN, *words], cwd=folder, capture_output=True, text=True, timeout=150, check=False)
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    return json.loads((folder / "run.json").read_text())["history"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    done = run(folder, *EPOCHS, "--output", "run")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    """To four digits: sums are added in another order."""
+    for before, after in zip(history(one), history(other), strict=True):
+        assert before.keys() == after.keys()
+        for name, value in before.items():
+            assert after[name] == pytest.approx(value, rel=1e-4, abs=1e-4), name
+
+
+def test_two_learn_what_one_does(alone: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, *EPOCHS, "--output", "run", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "Each batch is shared by 2 workers" in done.stdout
+    assert done.stdout.count("epoch 1/4") == 1, "one display"
+    assert_equal(alone, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run.workers").iterdir()} == {"worker-0.log", "worker-1.log"}
+    assert json.loads((tmp_path / "run/run.json").read_text())["settings"]["workers"] == 2
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    found = psutil.Process(process.pid).children()
+    return sorted(found, key=lambda one: json.loads(one.environ()["TF_CONFIG"])["task"]["index"])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_is_killed_and_all_are_resumed(alone: Path, tmp_path: Path, rank: int) -> None:
+    words = (*EPOCHS, "--output", "run", "--workers", "2")
+    with subprocess.Popen(
+        [*TRAIN, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout or ():
+            if line.startswith("epoch 2/4"):
+                break
+        others = workers_of(process)
+        others[rank].send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        assert process.wait(30) == 1
+        assert time.monotonic() - killed < 10
+        said = (process.stderr or io.StringIO()).read().strip().splitlines()
+    assert said[-1].startswith("modelport train: ")
+    assert "--resume" in said[-1]
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in others)
+
+    if rank == 0:  # by as many: the same
+        done = run(tmp_path, *words, "--resume")
+    else:  # by one: it says what changes
+        done = run(tmp_path, *EPOCHS, "--output", "run", "--resume")
+        assert "It began with 2 workers and goes on with 1" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "Resumed after epoch 2." in done.stdout
+    assert_equal(alone, tmp_path / "run")
+
+
+def test_what_the_chief_refuses_ends_all(alone: Path) -> None:
+    done = run(alone.parent, *EPOCHS, "--output", "run", "--workers", "2")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].endswith("a finished run; overwrite replaces it.")
+
+
+def test_a_step_of_its_own_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own_step.py").write_text(
+        "from modelport_training.recipes import two_branch as base\nimport keras\n"
+        "inputs, targets = base.inputs, base.targets\n"
+        "@keras.saving.register_keras_serializable()\nclass Own(keras.Model):\n"
+        "    def train_step(self, data):\n        return super().train_step(data)\n"
+        "def build(c):\n    m = base.build(c)\n    own = Own(m.input, m.output)\n    own.compile('adam', 'mse')\n"
+        "    return own\n"
+    )
+    command = [sys.executable, "-m", "modelport", "train", "own_step", "--workers", "2", "--output", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "Own with a train_step of its own. Train it by one." in done.stderr
+
+
+def test_several_devices_of_one_process(alone: Path, tmp_path: Path) -> None:
+    """What MirroredStrategy does with several GPUs, on two logical CPUs."""
+    text = (
+        "import tensorflow as tf\n"
+        "cpu, = tf.config.list_physical_devices('CPU')\n"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)\n"
+        "from pathlib import Path\nfrom modelport_training import Settings, train\n"
+        "train(Settings('two_branch', epochs=4, patience=0, output=Path('run')))\n"
+    )
+    environment = {**os.environ, "MODELPORT_DEVICES": "CPU"}
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "shared by 2 workers" in done.stdout
+    assert_equal(alone, tmp_path / "run")
+
+
+CONFIGS = [
+    "not json",
+    '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 2}}',
+    '{"cluster": {"ps": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
+    '{"cluster": {}, "task": {"type": "worker", "index": 0}}',
+]
+
+
+@pytest.mark.parametrize("text", CONFIGS)
+def test_a_configuration_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InvalidArgument, match="Expected TF_CONFIG as"):
+        cluster()
+
+
+def test_the_chief_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rank in (0, 1):
+        monkeypatch.setenv("TF_CONFIG", Cluster(["a:1", "b:2"], rank).to_json())
+        found = cluster()
+        assert found == Cluster(["a:1", "b:2"], rank)
+        assert found.is_chief == (rank == 0)
+    chief = {"cluster": {"chief": ["a:1"], "worker": ["b:2"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(chief))
+    assert cluster() == Cluster(["a:1", "b:2"], 1)
