@@ -68,6 +68,8 @@ class RunRecord:
     dataset: Mapping[str, Any] = field(default_factory=dict)  # name, source, licence, fingerprint and sizes
     settings: Mapping[str, Any] = field(default_factory=dict)  # those that decided the weights
     history: Sequence[Mapping[str, float]] = ()  # one mapping an epoch
+    code: Mapping[str, str] = field(default_factory=dict)  # sha256 of each module of the recipe
+    changed_code: Sequence[Mapping[str, Any]] = ()  # what was changed while it was trained, and why
 
 
 _OBJECT: Check = (is_mapping, "an object")
@@ -82,6 +84,10 @@ _CHECKS: dict[str, Check] = {
     ),
     "dataset": or_null(_OBJECT),
     "settings": or_null(_OBJECT),
+    "code": or_null(_OBJECT),
+    "changed_code": or_null(
+        (lambda value: isinstance(value, list) and all(map(is_mapping, value)), "a list of objects")
+    ),
     "history": or_null((lambda value: isinstance(value, list) and all(map(is_mapping, value)), "a list of objects")),
 }
 

@@ -239,6 +239,23 @@ def callbacks():
     assert len(train(Settings(recipe=name, output=tmp_path / "run", resume=True), stream=None).history) == 2
 
 
+def test_weights_that_are_no_numbers_are_told_where_the_loss_hides_them(module: Module, tmp_path: Path) -> None:
+    """relu makes 0 of NaN: the mean of a text without words left NaN in the weights, and the loss went on."""
+    text = """
+@keras.saving.register_keras_serializable()
+class Torn(keras.layers.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=(), initializer="ones")
+    def call(self, x):
+        return keras.ops.where(x > 100.0, keras.ops.sqrt(-x) * self.w, x)
+def build(classes):
+    return keras.Sequential([keras.Input((4,)), Torn(), keras.layers.Dense(1)])
+"""
+    name = module("torn", HEAD + text)
+    with pytest.raises(FailedPrecondition, match=r"finite weights after epoch 1.*torn/variable"):
+        train(Settings(recipe=name, output=tmp_path / "run"), stream=None)
+
+
 def test_class_weights_count(module: Module, tmp_path: Path) -> None:
     """A class that counts nothing is never answered."""
     text = """

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.errors import InvalidArgument, ModelportError
+from modelport import run_record
+from modelport.errors import InvalidArgument, ModelportError, NotFound
 from modelport.quiet import native_notes_held_back
 from modelport_training import own_data
 from modelport_training import recipe as recipes
-from modelport_training.settings import Settings
+from modelport_training.settings import Settings, settings_of
 from modelport_training.workers import cluster, launching
 
 _KINDS = {
@@ -51,6 +52,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
             told = field.metadata["help"] + (f" (default: {field.default})" if field.default is not None else "")
             kind, flags = _KINDS.get(field.name, str), _flags(field.name)
             parser.add_argument(*flags, type=kind, default=field.default, metavar=_metavar(kind), help=told)
+    parser.add_argument("--like", type=Path, metavar="FOLDER", help="make a run once more, by its record")
     parser.add_argument(
         "--set",
         action="append",
@@ -64,6 +66,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     options.options = dict(options.set)
+    if options.like is not None:
+        if options.recipe or options.recipe_option or options.output is None:
+            parser.error("--like FOLDER takes the recipe and all settings from there; say --output, where to")
+        return options
     if options.recipe is None and options.recipe_option is None and options.data is not None:
         try:
             options.recipe = own_data.recipe_for(options.data)
@@ -80,8 +86,11 @@ def main(argv: Sequence[str]) -> int:
     """Train; returns 0 when done, 1 when it failed, 2 when an option is wrong."""
     options = parse(argv)
     try:
-        settings = Settings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)})
-    except InvalidArgument as error:
+        if options.like is not None:
+            settings = _like(options)
+        else:
+            settings = Settings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)})
+    except ModelportError as error:
         print(f"modelport train: {error.message}", file=sys.stderr)
         return 2
     if settings.workers > 1 and not os.environ.get(cluster.VARIABLE):
@@ -107,6 +116,18 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(f"Curves: tensorboard --logdir {trained.folder / 'logs'}")
     return 0
+
+
+def _like(options: argparse.Namespace) -> Settings:
+    """The settings of a run that is there, for another folder.
+
+    Raises:
+        NotFound: there is no run.
+    """
+    record = run_record.read(options.like)
+    if record is None:
+        raise NotFound(f"Expected a run in {str(options.like)!r}. Received: a folder without run.json.")
+    return settings_of(record, output=options.output, overwrite=options.overwrite, resume=options.resume)
 
 
 def _launch(argv: Sequence[str], settings: Settings) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ HASTY = "0.00001"  # a learning rate at which one epoch teaches next to nothing
 REFUSED = 3  # exit code of a publication that the gate refuses
 SETTLE_S = 2.0  # of steady load before and after the swap
 PATIENCE_S = 60.0
+FLOWER = '{"sepal_length": [5.9], "sepal_width": [3.0], "petal_length": [5.1], "petal_width": [1.8]}'
 
 
 def main(argv: Sequence[str]) -> int:
@@ -68,6 +70,8 @@ class Demo:
             failed = self._swap_under_load(run, server)
             _headline("5. Promote it, see a bad version refused, and go back")
             self._release(server)
+            _headline("6. A table of one's own: trained, published, asked")
+            self._table(server)
             _headline("Done")
             print("   ".join(f"{name} {seconds:.1f} s" for name, seconds in self._times), "\n")
             self._say_what_next(server, keep)
@@ -153,6 +157,17 @@ class Demo:
             self._release_command("rollback", MODEL, "--why", "to show the way back", server=server)
         _command("history", MODEL, "--repository", str(self._repository.root))
 
+    def _table(self, server: DemoServer) -> None:
+        file, run = write_iris(self._runs / "iris.csv"), self._runs / "demo-iris"
+        print(f"{file}: 150 flowers, four numbers and their species")
+        with self._timed("table"):
+            _command("train", "--data", str(file), "--target", "species", "--output", str(run), "--overwrite")
+            publish = ["publish", str(run), "--name", "iris", "--repository", str(self._repository.root)]
+            _command(*publish, "--force", "the demo begins anew")
+            with Client(server.grpc) as client:
+                client.wait_until_available("iris", max(self._repository.versions("iris")), PATIENCE_S)
+            _command("predict", "iris", "--input", FLOWER, "--server", server.grpc)
+
     def _release_command(self, *words: str, server: DemoServer) -> None:
         _command(*words, "--server", server.grpc, "--repository", str(self._repository.root))
 
@@ -210,6 +225,19 @@ class DemoServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def write_iris(path: Path) -> Path:
+    """The iris flowers that ship inside scikit-learn, as a table."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow([*(name.removesuffix(" (cm)").replace(" ", "_") for name in iris.feature_names), "species"])
+        rows.writerows([*row, iris.target_names[kind]] for row, kind in zip(iris.data, iris.target, strict=True))
+    return path
 
 
 def _report(outcomes: Sequence[Outcome], version: int) -> int:

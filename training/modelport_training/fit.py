@@ -8,8 +8,9 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TextIO
 
 import keras
@@ -18,7 +19,8 @@ import tensorflow as tf
 
 from modelport import atomic, evaluation_rows
 from modelport.errors import FailedPrecondition, ModelportError
-from modelport_training import learning_curve, own_data
+from modelport.run_record import RunRecord
+from modelport_training import learning_curve, lineage, own_data
 from modelport_training.board import Board
 from modelport_training.datasets import Dataset, load_dataset
 from modelport_training.datasets.dataset import as_dataset
@@ -78,6 +80,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None) -> Trai
         run = RunFolder(folder)
         with together(crew):
             record = run.begin(settings, plan, dataset.fingerprint)
+            changes = _code_changes(record, recipe, settings)
         if told_by_chief(crew, record is not None and record.finished):
             display.say(f"This run is finished: {settings.folder(recipe)}")
             if crew is not None and not crew.is_chief:
@@ -93,7 +96,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None) -> Trai
         recorded = settings.way if record is None else record.settings.get("way")
         way = rehearse(recipe, model, batches, batch, callbacks, recorded, crew)
         keras.utils.set_random_seed(plan.seed)
-        facts = _facts(recipe, plan, dataset, way)
+        facts = _facts(recipe, plan, dataset, way, changes)
         run.write_record({"finished": False, **facts})
         display.say(
             f"{recipe.name} on {dataset.name}: {model.count_params():,} parameters; {batches.examples:,} training, "
@@ -157,6 +160,26 @@ def _dataset(recipe: Recipe, plan: Plan, settings: Settings) -> Dataset:
     return load_dataset(plan.dataset) if settings.data is None else own_data.load(settings.data_options())
 
 
+def _code_changes(record: RunRecord | None, recipe: Recipe, settings: Settings) -> list[Mapping[str, Any]]:
+    """What became of the recipe's code since the run began.
+
+    Raises:
+        FailedPrecondition: it was changed, and nobody says why.
+    """
+    if record is None or record.finished:
+        return []
+    now = lineage.code(recipe.module)
+    changed = lineage.changed(record.code, now) if record.code else []
+    if not changed:
+        return list(record.changed_code)
+    if settings.changed_code is None:
+        raise FailedPrecondition(
+            f"Expected the code that the run began with, so that it ends as it would have. Received: changed since in "
+            f'{", ".join(changed)}. Undo the change; or go on all the same: --changed-code "why", which is recorded.'
+        )
+    return [*record.changed_code, {"why": settings.changed_code, "modules": changed, "code": now}]
+
+
 def _finish(
     recipe: Recipe,
     dataset: Dataset,
@@ -210,7 +233,9 @@ def _why_stopped(standing: Standing, plan: Plan, recipe: Recipe) -> str:
     return "Stopped early: a callback of the recipe asked for it."
 
 
-def _facts(recipe: Recipe, plan: Plan, dataset: Dataset, way: Way) -> Mapping[str, Any]:
+def _facts(
+    recipe: Recipe, plan: Plan, dataset: Dataset, way: Way, changes: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any]:
     """What is known before the training."""
     return {
         "recipe": recipe.module,
@@ -224,4 +249,9 @@ def _facts(recipe: Recipe, plan: Plan, dataset: Dataset, way: Way) -> Mapping[st
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
+        "code": lineage.code(recipe.module),
+        "revision": lineage.revision(Path.cwd()),
+        "command": sys.argv,
+        "environment": lineage.environment(),
+        "changed_code": list(changes),
     }

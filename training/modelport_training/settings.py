@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import InvalidArgument
+from modelport.run_record import RunRecord
 from modelport_training.own_data import DataOptions
 from modelport_training.recipe import Recipe
 
@@ -89,6 +90,9 @@ class Settings:
     resume: bool = field(
         default=False, metadata={"help": "go on where a killed run of the same settings stopped, if there is one"}
     )
+    changed_code: str | None = field(
+        default=None, metadata={"help": "with resume: go on although the recipe's code was changed, and why"}
+    )
     overwrite: bool = field(default=False, metadata={"help": "replace the run that is in the folder"})
 
     def __post_init__(self) -> None:
@@ -150,6 +154,41 @@ class Settings:
         """The run folder: `output`, or one below `runs` that is named for recipe and dataset."""
         dataset = "own" if recipe.load_data else self.data.stem if self.data else self.dataset
         return self.output or Path("runs") / re.sub(r"[^\w.-]+", "-", f"{recipe.name}-{dataset}")
+
+
+def settings_of(record: RunRecord, **changes: Any) -> Settings:
+    """The settings that a run was made with, to make it once more.
+
+    Args:
+        record: of the run.
+        **changes: fields that are to be others: an output at least.
+
+    Raises:
+        InvalidArgument: the record is of an earlier modelport, which did not keep all of them.
+    """
+    then = dict(record.settings)
+    if record.recipe is None or not {"epochs", "batch_size", "seed", "way", "options"} <= set(then):
+        raise InvalidArgument(
+            "Expected the record of a run with all of its settings. Received: one of an earlier modelport."
+        )
+    data = then.get("data") or {}
+    return Settings(
+        **{
+            "recipe": record.recipe.removeprefix("modelport_training.recipes."),
+            **{name: then.get(name) for name in ("epochs", "batch_size", "learning_rate", "seed", "patience")},
+            **{name: then.get(name) for name in ("precision", "class_weight", "options")},
+            "dataset": then["dataset"] if not data else "digits",
+            "way": then["way"] if then["way"] in ("compiled", "fit") else None,
+            "data": Path(data["path"]) if data else None,
+            "target": data.get("target"),
+            "task": data.get("task"),
+            "text": ",".join(data.get("text", [])) or None,
+            "features": Path(data["features"]) if data.get("features") else None,
+            "image_size": data.get("image_size"),
+            "stream": bool(data.get("streamed")),
+            **changes,
+        }
+    )
 
 
 def differences(then: Mapping[str, object], plan: Plan) -> list[str]:

@@ -50,7 +50,7 @@ class Standing:
             mode: "min" where less of it is better, else "max".
 
         Raises:
-            FailedPrecondition: its loss is not finite.
+            FailedPrecondition: its loss is not finite, or a weight is not.
         """
         broken = {name: value for name, value in measured.items() if name.endswith("loss") and not math.isfinite(value)}
         if broken:
@@ -58,6 +58,12 @@ class Standing:
             raise FailedPrecondition(
                 f"Expected a finite loss. Received: {told} in epoch {self.epoch + 1}. Lower the learning rate, and "
                 "look at the targets for values that are none."
+            )
+        if torn := [one.path for one in variables if not np.isfinite(_numbers(one.numpy())).all()]:
+            raise FailedPrecondition(
+                f"Expected finite weights after epoch {self.epoch + 1}. Received: NaN or infinity in "
+                f"{', '.join(torn[:3])}, though the loss is a number: a layer hides it. Look for a division by 0 (the "
+                "mean of nothing), or lower the learning rate."
             )
         self.history.append(measured)
         best = self.history[self.best_epoch - 1].get(monitor) if self.best_epoch else None
@@ -112,6 +118,10 @@ def restore(path: Path, model: Any) -> Standing:
             variable.assign(arrays[f"{kind}.{index}"])
     standing.best = [arrays[f"best.{index}"] for index in range(len(own["model"]))]
     return standing
+
+
+def _numbers(value: Array) -> Array:
+    return value if value.dtype.kind in "fc" else value.astype(np.float32) if value.dtype.kind == "V" else np.zeros(0)
 
 
 def variables(model: Any) -> dict[str, Sequence[Any]]:

@@ -16,6 +16,20 @@ BATCH_SIZE = 32
 LEARNING_RATE = 5e-3
 
 
+@keras.saving.register_keras_serializable(package="modelport")
+class MeanOfWords(keras.layers.Layer):
+    """The mean of the vectors of a text's words: (N, length, width) and tokens (N, length) -> (N, width).
+
+    Token 0 is no word. A text without words has the mean 0; Keras' own mean under a mask is NaN there.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Average."""
+        vectors, tokens = inputs
+        words = keras.ops.cast(keras.ops.not_equal(tokens, 0), vectors.dtype)[..., None]
+        return keras.ops.sum(vectors * words, axis=1) / keras.ops.maximum(keras.ops.sum(words, axis=1), 1)
+
+
 def build_for(dataset: Dataset, words: int = 20_000, length: int = 256, width: int = 32) -> keras.Model:
     """{field: (N,) string} -> (N, classes) probabilities, or (N, 1) numbers of a regression.
 
@@ -39,8 +53,9 @@ def build_for(dataset: Dataset, words: int = 20_000, length: int = 256, width: i
     text = keras.Input((), name=name.replace("/", "_"), dtype="string")
     lookup = keras.layers.TextVectorization(max_tokens=words, output_sequence_length=length)
     lookup.adapt(_texts(dataset, name))
-    vectors = keras.layers.Embedding(lookup.vocabulary_size(), width, mask_zero=True)(lookup(text))
-    mean = keras.layers.GlobalAveragePooling1D()(vectors)
+    tokens = lookup(text)
+    vectors = keras.layers.Embedding(lookup.vocabulary_size(), width)(tokens)
+    mean = MeanOfWords()([vectors, tokens])
     hidden = keras.layers.Dense(width, activation="relu")(mean)
     return task.compiled(keras.Model({name: text}, task.answer(hidden, dataset), name="text"), dataset)
 
