@@ -28,6 +28,9 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS = {
     "train": Subcommand("modelport_training.cli", "main", "training", "data to a trained Keras model"),
+    "sweep": Subcommand(
+        "modelport_training.sweep.command", "main", "training", "train with other settings, looking for the best"
+    ),
     "export": Subcommand(
         "modelport_export.cli", "export_main", "serving", "a Keras model to a proven SavedModel folder"
     ),

@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,10 +39,11 @@ from modelport_training.trained_model import TrainedModel
 from modelport_training.workers.team import Team, lost_workers, own_folder, share, team, together, told_by_chief
 
 SAMPLES = 64  # held-out examples that go along, to prove and to warm up what is exported
+Watch = Callable[[int, Mapping[str, float]], None]
 _MONITORED = {"val_loss": "validation loss"}
 
 
-def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedModel:
+def train(settings: Settings, *, stream: TextIO | None = sys.stdout, watch: Watch | None = None) -> TrainedModel:
     """Train a recipe, epoch by epoch, and write its run folder.
 
     The weights are a function of the decisive settings, the data, and the machine and library versions: a run that is
@@ -52,6 +53,7 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     Args:
         settings: what was not set is taken from the recipe.
         stream: where progress is shown; None shows nothing.
+        watch: told of each epoch's number and values, once they are on the disk; what it raises ends the training.
 
     Raises:
         NotFound: no such recipe or dataset.
@@ -62,10 +64,10 @@ def train(settings: Settings, *, stream: TextIO | None = sys.stdout) -> TrainedM
     """
     crew = team()
     with lost_workers(None if crew is None else crew.place):
-        return _train(settings, crew, stream)
+        return _train(settings, crew, stream, watch)
 
 
-def _train(settings: Settings, crew: Team | None, stream: TextIO | None) -> TrainedModel:
+def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: Watch | None) -> TrainedModel:
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
@@ -137,6 +139,8 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None) -> Trai
                 board.write(epoch, measured)
                 checkpoint.save(run.checkpoint, model, standing)
                 display.epoch(epoch, measured, speed)
+                if watch is not None:
+                    watch(epoch, measured)
         told.on_train_end()
         if standing.epoch < plan.epochs:
             display.say(_why_stopped(standing, plan, recipe))
