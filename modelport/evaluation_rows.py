@@ -31,6 +31,16 @@ def bounded(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
         InvalidArgument: arrays of other numbers of rows, no target, a row that is too large, or texts that end with a
             zero byte, which would be lost.
     """
+    chosen, why = choice(arrays)
+    return (dict(arrays), "") if chosen is None else ({name: array[chosen] for name, array in arrays.items()}, why)
+
+
+def choice(arrays: Mapping[str, Array]) -> tuple[Array | None, str]:
+    """The numbers of the rows that may go along, None for all of them; and which bound cut them.
+
+    Raises:
+        InvalidArgument: see `bounded`.
+    """
     rows = count(arrays)
     size = sum(_bytes(array) for array in arrays.values())
     most = min(MOST_ROWS, int(MOST_BYTES / (size / rows))) if size else rows
@@ -39,10 +49,10 @@ def bounded(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], str]:
             f"Expected evaluation rows of at most {MOST_BYTES // 2**20} MiB each. Received: {size // rows:,} bytes."
         )
     if rows <= most:
-        return dict(arrays), ""
+        return None, ""
     chosen = np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False))
     why = f"{MOST_ROWS:,} rows" if most == MOST_ROWS else f"{MOST_BYTES // 2**20} MiB"
-    return {name: array[chosen] for name, array in arrays.items()}, f"{most:,} of {rows:,} rows, because of {why}"
+    return chosen, f"{most:,} of {rows:,} rows, because of {why}"
 
 
 def count(arrays: Mapping[str, Array]) -> int:

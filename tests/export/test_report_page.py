@@ -9,7 +9,7 @@ import pytest
 from modelport import layout
 from modelport.__main__ import main
 from modelport_export import ImageInput, publish
-from modelport_export.report_page import page as pages
+from modelport_export.report_page import parts
 from tests.support import chromium
 
 IMAGES = np.random.default_rng(1).integers(0, 255, (60, 8, 8), np.uint8)
@@ -45,7 +45,7 @@ def report(repository, version=2):
 
 def test_what_it_says(repository):
     text = report(repository).read_text("utf-8")
-    assert len(text.encode()) < pages.MOST_BYTES
+    assert len(text.encode()) < parts.MOST_BYTES
     for words in (
         "Checks",
         "Learning curve",

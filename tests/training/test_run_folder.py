@@ -17,13 +17,13 @@ import tensorflow as tf
 from modelport.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument
 from modelport_export.images import ImageInput
 from modelport_training import Settings, TrainedModel, train
-from modelport_training.recipe import names
 from modelport_training.run_folder import RunFolder
+from tests.support.recipes import ON_DIGITS
 
 Trained = Callable[[str], TrainedModel]
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ON_DIGITS)
 def test_contents(trained: Trained, name: str) -> None:
     folder = trained(name).folder
     assert sorted(child.name for child in folder.iterdir()) == [
@@ -31,6 +31,7 @@ def test_contents(trained: Trained, name: str) -> None:
         "learning_curve.png",
         "logs",
         "model.keras",
+        "report.html",
         "run.json",
         "samples.npz",
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelport_training import Settings, progress, train
+from modelport_training import Settings, train
+from modelport_training.reporting import progress
 
 
 class Terminal(io.StringIO):

@@ -20,19 +20,21 @@ import tensorflow as tf
 from modelport import atomic, evaluation_rows
 from modelport.errors import FailedPrecondition, ModelportError
 from modelport.run_record import RunRecord
-from modelport_training import learning_curve, lineage, own_data
-from modelport_training.board import Board
+from modelport_training import lineage, own_data
 from modelport_training.datasets import Dataset, load_dataset
 from modelport_training.datasets.dataset import as_dataset
+from modelport_training.datasets.examples import Array
 from modelport_training.loop import checkpoint
 from modelport_training.loop.batches import Batches, batches_of
 from modelport_training.loop.checkpoint import Standing
 from modelport_training.loop.model import built, class_weight, learning_rate
 from modelport_training.loop.rehearsal import rehearse
-from modelport_training.loop.sampled import named, storable
+from modelport_training.loop.sampled import named, output_names, storable
 from modelport_training.loop.way import Way, epochs_of
-from modelport_training.progress import Display
 from modelport_training.recipe import Recipe, load_recipe
+from modelport_training.reporting import learning_curve, run_report
+from modelport_training.reporting.board import Board, profiled, show_mistakes
+from modelport_training.reporting.progress import Display
 from modelport_training.run_folder import RunFolder
 from modelport_training.settings import Plan, Settings
 from modelport_training.trained_model import TrainedModel
@@ -129,7 +131,9 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
                 epoch = standing.epoch + 1
                 told.on_epoch_begin(epoch - 1)
                 began = time.monotonic()
-                with display.bar(epoch, batches.steps) as done:
+                # The second epoch: in the first one functions are made.
+                watched = settings.profile and epoch == min(2, plan.epochs)
+                with display.bar(epoch, batches.steps) as done, profiled(run.logs, watched):
                     trained = epochs.train(epoch, done)
                 speed = batches.examples / (time.monotonic() - began)
                 measured = {**trained, **{f"val_{name}": value for name, value in epochs.validate().items()}}
@@ -137,6 +141,8 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
                 measured |= learning_rate(model)
                 standing.add(measured, model.variables, recipe.monitor, recipe.mode)
                 board.write(epoch, measured)
+                if settings.histograms:
+                    board.weights(epoch, model.trainable_variables)
                 checkpoint.save(run.checkpoint, model, standing)
                 display.epoch(epoch, measured, speed)
                 if watch is not None:
@@ -201,21 +207,36 @@ def _finish(
     )
     samples = storable(named(recipe, model, batches.rows(SAMPLES)))
     atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
-    rows, _ = evaluation_rows.bounded(storable(named(recipe, model, batches.rows(None))))
+    held_out = batches.rows(None)
+    if (some := evaluation_rows.choice(storable(named(recipe, model, held_out)))[0]) is not None:
+        held_out = held_out.take(some)
+    rows = storable(named(recipe, model, held_out))
     atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
     title = f"{recipe.name} on {dataset.name}"
     atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
     atomic.write(run.model, model.save)
-    run.write_record(
-        {
-            "finished": True,
-            **facts,
-            "best_epoch": standing.best_epoch,
-            "history": standing.history,
-            "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
-        }
-    )
+    record = {
+        "finished": True,
+        **facts,
+        "best_epoch": standing.best_epoch,
+        "history": standing.history,
+        "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
+    }
+    scored = run_report.found(rows, output_names(model), batches.answers(model, held_out))
+    atomic.write_text(run.report, run_report.render(record, rows, scored))
+    if recipe.image is not None:
+        _show_mistakes(run, rows, scored, dataset.class_names)
+    run.write_record(record)
     shutil.rmtree(run.checkpoint.parent)
+
+
+def _show_mistakes(run: RunFolder, rows: Mapping[str, Array], scored: run_report.Found, names: Sequence[str]) -> None:
+    """The worst mistakes of an image classifier, for TensorBoard."""
+    for _, details, _ in scored.values():
+        shown = [one for one in details["mistakes"] if "truth" in one]
+        if shown:
+            words = [f"{names[int(one['truth'])]}, told {names[int(one['told'])]}" for one in shown]
+            show_mistakes(run.logs, rows["image"][[int(one["row"]) for one in shown]], words)
 
 
 @contextmanager

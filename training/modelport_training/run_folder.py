@@ -5,6 +5,7 @@ runs/sequential-digits/
 ├── model.keras           the model as of its best epoch
 ├── samples.npz           raw held-out inputs by name, and `label` or `target_*`
 ├── learning_curve.png
+├── report.html           the run as a page
 ├── logs/                 for TensorBoard
 └── checkpoint/           where an unfinished run stands; removed when it is finished
 """
@@ -46,6 +47,11 @@ class RunFolder:
     def evaluation(self) -> Path:
         """Raw held-out examples, as many as a version may carry."""
         return self.path / run_record.EVALUATION
+
+    @property
+    def report(self) -> Path:
+        """The run as a page."""
+        return self.path / "report.html"
 
     @property
     def curve(self) -> Path:
@@ -135,6 +141,7 @@ class RunFolder:
             self.samples,
             self.evaluation,
             self.curve,
+            self.report,
             self.record,
         ):  # the record last: it is ours by it
             path.unlink(missing_ok=True)

@@ -90,6 +90,8 @@ class Settings:
     resume: bool = field(
         default=False, metadata={"help": "go on where a killed run of the same settings stopped, if there is one"}
     )
+    histograms: bool = field(default=False, metadata={"help": "the weights of each epoch for TensorBoard, too"})
+    profile: bool = field(default=False, metadata={"help": "what takes its time in the second epoch, for TensorBoard"})
     changed_code: str | None = field(
         default=None, metadata={"help": "with resume: go on although the recipe's code was changed, and why"}
     )

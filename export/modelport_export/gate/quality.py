@@ -70,7 +70,7 @@ def evaluate(
             checks.append(Check("quality", "warning", sentence))
             theirs = None
         figures["metrics"].update(mine.means)
-        figures["targets"][name] = {**_by_class(mine, theirs), "mistakes": _mistakes(mine, answers.rows)}
+        figures["targets"][name] = details(mine, theirs, answers.rows)
         checks += _compared(mine, theirs, live) if theirs is not None else [_alone(mine, len(wanted))]
     return checks, figures, found
 
@@ -116,6 +116,17 @@ def _compared(mine: Scores, theirs: Scores, live: int | None) -> Iterator[Check]
             outcome = "passed"
             sentence = f"It is as good, as far as the rows tell: {told}; worse by {low:.2g} to {high:.2g}."
         yield Check("quality", outcome, sentence, "the live version on the same rows", figures)
+
+
+def details(mine: Scores, theirs: Scores | None, rows: Array) -> dict[str, Any]:
+    """What a report shows of a target: figures by class, confusion and calibration of a classifier, the worst mistakes.
+
+    Args:
+        mine: the scores of the model.
+        theirs: those of the live version on the same rows.
+        rows: their numbers.
+    """
+    return {**_by_class(mine, theirs), "mistakes": _mistakes(mine, rows)}
 
 
 def _by_class(mine: Scores, theirs: Scores | None) -> dict[str, Any]:

@@ -58,6 +58,23 @@ def calibration(bins: Sequence[Mapping[str, float]]) -> str:
     return _svg(figure)
 
 
+def predicted(truth: Sequence[float], told: Sequence[float]) -> str:
+    """Numbers as they are, across; as they are answered, up."""
+    figure, axes = _figure("is", "answered")
+    ends = [min(min(truth), min(told)), max(max(truth), max(told))]
+    axes.plot(ends, ends, color=INK, linestyle=":")
+    axes.scatter(truth, told, s=6, alpha=0.5, color=THIS)
+    return _svg(figure)
+
+
+def residuals(truth: Sequence[float], told: Sequence[float]) -> str:
+    """By how much answers are off."""
+    figure, axes = _figure("answered, less what it is", "rows")
+    axes.hist([after - before for before, after in zip(truth, told, strict=True)], bins=40, color=THIS)
+    axes.axvline(0, color=INK, linestyle=":")
+    return _svg(figure)
+
+
 def latencies(calls: Mapping[str, Sequence[float]], live: int | None) -> str:
     """Single calls of this version and of the live one."""
     figure, axes = _figure("ms of a single call", "calls")

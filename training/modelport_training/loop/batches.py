@@ -97,6 +97,10 @@ class InMemory:
         """The first held-out rows, raw; None for as many as may go along."""
         return _rows(self._recipe, self._test, most)
 
+    def answers(self, model: Any, rows: Examples) -> Any:
+        """What a model answers to raw rows: as it gives it, in arrays."""
+        return _answers(self._recipe, model, rows)
+
     def _in_order(self, raw: Any) -> Any:
         return _evaluated(self._recipe, tf.data.Dataset.from_tensor_slices(raw))
 
@@ -152,6 +156,10 @@ class Streamed:
     def rows(self, most: int | None) -> Examples:
         """The first held-out rows, raw; None for as many as may go along."""
         return _rows(self._recipe, self._test, most)
+
+    def answers(self, model: Any, rows: Examples) -> Any:
+        """What a model answers to raw rows: as it gives it, in arrays."""
+        return _answers(self._recipe, model, rows)
 
     def _split(self, split: Examples | Stream) -> Any:
         if isinstance(split, Examples):
@@ -236,6 +244,14 @@ def _every(make: Any, *, without: bool) -> Any:
         return (place % VALIDATION_EVERY != 0) if without else (place % VALIDATION_EVERY == 0)
 
     return lambda: make().enumerate().filter(keep).map(lambda _, example: example)
+
+
+def _answers(recipe: Recipe, model: Any, rows: Examples) -> Any:
+    parts = []
+    for begin in range(0, len(rows), EVALUATION_BATCH):
+        some = map_tree(tf.constant, rows.take(slice(begin, begin + EVALUATION_BATCH)).inputs)
+        parts.append(model(_preprocess(recipe, some)[0], training=False))
+    return keras.tree.map_structure(lambda *each: np.concatenate([np.asarray(one) for one in each]), *parts)
 
 
 def _in_memory(split: Examples | Stream) -> Examples:

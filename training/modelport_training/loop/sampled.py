@@ -23,6 +23,12 @@ def named(recipe: Recipe, model: Any, rows: Examples) -> dict[str, Array]:
     return _inputs(recipe, model, rows.inputs) | _targets(model, rows.targets)
 
 
+def output_names(model: Any) -> list[str]:
+    """The names that the exported model has for its outputs; empty of a subclassed model, which knows none."""
+    tensors = getattr(model, "outputs", None)
+    return naming.output_names(list(tensors)) if tensors else []
+
+
 def _inputs(recipe: Recipe, model: Any, inputs: Any) -> dict[str, Array]:
     if recipe.image is not None:
         return {"image": inputs}
@@ -43,9 +49,8 @@ def _targets(model: Any, targets: Any) -> dict[str, Array]:
     arrays = flatten(targets)
     if len(arrays) == 1:
         return {"label": arrays[0]}
-    tensors = getattr(model, "outputs", None)
-    names = naming.output_names(list(tensors)) if tensors and len(tensors) == len(arrays) else []
-    names = names or [f"output_{place}" for place in range(1, len(arrays) + 1)]
+    names = output_names(model)
+    names = names if len(names) == len(arrays) else [f"output_{place}" for place in range(1, len(arrays) + 1)]
     return {f"target_{name}": array for name, array in zip(names, arrays, strict=True)}
 
 

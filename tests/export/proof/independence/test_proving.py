@@ -11,12 +11,13 @@ from modelport_export.proof.independence import runs
 from modelport_export.proof.independence.graph_rows import objection
 from modelport_export.proof.validation_server import validation_server
 from modelport_export.servable import Generic
-from modelport_training.recipe import load_recipe, names
+from modelport_training.recipe import load_recipe
+from tests.support.recipes import ON_DIGITS
 
 X = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("recipe", names())
+@pytest.mark.parametrize("recipe", ON_DIGITS)
 def test_all_signatures_of_the_built_in_recipes_are_proven_by_their_graphs(write, tmp_path, recipe):
     """They are what users publish first: unproven, each of their requests would be a run of its own."""
     recipe = load_recipe(recipe)
