@@ -33,7 +33,7 @@ def test_a_classifier(trained: Callable[[str], TrainedModel]) -> None:
 
 def test_two_heads(trained: Callable[[str], TrainedModel]) -> None:
     text = text_of(trained("two_branch").folder)
-    for words in ("Confusion: target_digit", "By class: target_parity"):
+    for words in ("Confusion: target_digit", "Answered and true: target_parity"):
         assert words in text, words
 
 
@@ -73,6 +73,6 @@ def test_the_board(regression: Path, trained: Callable[[str], TrainedModel]) -> 
     assert {"epoch_loss", "epoch_learning_rate", "scaled/kernel"} <= set(tags)
     assert len(board.Tensors("scaled/kernel")) == 3
     assert list((regression / "logs/plugins/profile").rglob("*.xplane.pb")), "of the second epoch"
-    pictures = EventAccumulator(str(trained("sequential").folder / "logs/validation"), {"tensors": 0})
+    pictures = EventAccumulator(str(trained("sequential").folder / "logs/held_out"), {"tensors": 0})
     pictures.Reload()
     assert "worst mistakes" in pictures.Tags()["tensors"]

@@ -16,14 +16,12 @@ from types import ModuleType
 from typing import Any
 
 _PACKAGES = ("modelport", "keras", "tensorflow", "tensorflow-cpu", "numpy", "pyarrow", "scikit-learn")
-_PREFIXES = (
-    "TF_",
-    "KERAS_",
-    "XLA_",
-    "OMP_",
-    "CUDA_",
-    "PYTHONHASHSEED",
-)  # of variables that may change what is computed
+# Variables that may change what is computed.
+_VARIABLES = (
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "TF_DETERMINISTIC_OPS"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "XLA_FLAGS", "OMP_NUM_THREADS"),
+    *("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "PYTHONHASHSEED"),
+)
 _GIT_S = 10.0
 
 
@@ -80,7 +78,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "variables": {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIXES)},
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 
 
