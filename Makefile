@@ -66,6 +66,7 @@ fuzz: setup ## look for inputs that break the decoders; FUZZ_SECONDS for each ta
 torture: setup ## kill and crowd the writers of a repository; KILLS at random moments (3000)
 	@$(BIN)/python -m tests.torture.random_kills --kills $(KILLS)
 	@$(BIN)/python -m tests.torture.crowd --seconds 60
+	@$(BIN)/python -m tests.torture.training_kills --kills 20
 
 protos: setup ## compile modelport/wire/protos to the descriptor set and the type stubs
 	@$(BIN)/python -m modelport.wire.compile

@@ -18,6 +18,7 @@ from modelport.errors import DataLoss, FailedPrecondition
 from modelport_training import Settings, TrainedModel, train
 from modelport_training.loop import checkpoint
 from modelport_training.loop.checkpoint import Standing
+from tests.torture import training_kills
 
 # The functional recipe (it has dropout, whose random state must come back), with every training step told to a file.
 WATCHED = """
@@ -205,3 +206,15 @@ def test_a_checkpoint_that_cannot_be_read(tmp_path: Path, model: Any) -> None:
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04 and then nothing")
     with pytest.raises(DataLoss, match="Expected a checkpoint"):
         checkpoint.restore(tmp_path / "c.npz", model)
+
+
+@pytest.mark.parametrize("name", training_kills.RECIPES)
+def test_killed_at_a_random_moment(tmp_path: Path, name: str) -> None:
+    """Once each; `make torture` does it twenty times."""
+    training_kills.prepare(tmp_path)
+    seconds = training_kills.whole(tmp_path, name)
+    training_kills.killed(tmp_path, name, kills=1, seconds=seconds, seed=1)
+    history, arrays = training_kills.outcome(tmp_path / f"{name}-whole")
+    again, arrays_again = training_kills.outcome(tmp_path / f"{name}-killed")
+    assert again == history
+    assert arrays_again == arrays

@@ -38,16 +38,16 @@ def test_trained_and_published(pictures: Path, tmp_path: Path, stream: bool) -> 
 
 
 def test_a_backbone_with_weights_from_a_file(pictures: Path, tmp_path: Path) -> None:
-    make = keras.applications.MobileNetV2
+    make = keras.applications.MobileNet
     make(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg").save_weights(
         tmp_path / "w.weights.h5"
     )
-    options = {"backbone": "MobileNetV2", "weights": str(tmp_path / "w.weights.h5")}
+    options = {"backbone": "MobileNet", "weights": str(tmp_path / "w.weights.h5")}
     settings = Settings(
         "image_folder", data=pictures, output=tmp_path / "run", epochs=1, image_size=32, options=options
     )
     trained = train(settings, stream=None)
-    assert "mobilenetv2_1.00_32" in [layer.name for layer in trained.model.layers]
+    assert "mobilenet_1.00_32" in [layer.name for layer in trained.model.layers]
 
 
 OPTIONS = [
