@@ -202,6 +202,20 @@ def build(classes):
         "def build(c): return keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])",
         r"to train on a batch.*to have value 5",
     ),
+    "examples that differ from pass to pass": (
+        """
+def load_data():
+    whole = tf.data.Dataset.from_tensor_slices((X, Y))
+    return whole.take(40).shuffle(40).batch(8), whole.skip(40).batch(8)
+"""
+        + DENSE,
+        "the same order at every pass",
+    ),
+    "an average of weights": (
+        DENSE.replace("return keras", "model = keras")
+        + '    model.compile(keras.optimizers.SGD(use_ema=True), "mse")\n    return model',
+        "without use_ema",
+    ),
     "a metric that is not measured": ("MONITOR = 'val_acc'\n" + DENSE, "MONITOR.*val_loss.*Received: 'val_acc'"),
 }
 
@@ -254,6 +268,20 @@ def build(classes):
     name = module("torn", HEAD + text)
     with pytest.raises(FailedPrecondition, match=r"finite weights after epoch 1.*torn/variable"):
         train(Settings(recipe=name, output=tmp_path / "run"), stream=None)
+
+
+def test_an_image_recipe_without_names_of_classes(module: Module, tmp_path: Path) -> None:
+    text = """
+from modelport_export.images import ImageInput
+IMAGE = ImageInput(4, 4)
+P = R.integers(0, 255, (60, 4, 4)).astype("uint8")
+def load_data():
+    return (P[:40], K[:40]), (P[40:], K[40:])
+def build(classes):
+    return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(classes, "softmax")])
+"""
+    trained = train(Settings(recipe=module("nameless", HEAD + text), output=tmp_path / "run"), stream=None)
+    assert trained.metrics["accuracy"] < 1, "there are mistakes to be shown"
 
 
 def test_class_weights_count(module: Module, tmp_path: Path) -> None:

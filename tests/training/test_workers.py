@@ -96,6 +96,20 @@ def test_what_the_chief_refuses_ends_all(alone: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].endswith("a finished run; overwrite replaces it.")
 
 
+def test_gradients_that_are_clipped_are_refused(tmp_path: Path) -> None:
+    """Each worker would clip its own part, which is smaller."""
+    (tmp_path / "clipped.py").write_text(
+        "from modelport_training.recipes import two_branch as base\nimport keras\n"
+        "inputs, targets = base.inputs, base.targets\n"
+        "def build(c):\n    m = base.build(c)\n"
+        "    m.compile(keras.optimizers.Adam(clipnorm=1.0), 'mse')\n    return m\n"
+    )
+    command = [sys.executable, "-m", "modelport", "train", "clipped", "--workers", "2", "--output", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "an optimizer without clipnorm" in done.stderr
+
+
 def test_a_step_of_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own_step.py").write_text(
         "from modelport_training.recipes import two_branch as base\nimport keras\n"

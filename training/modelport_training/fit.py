@@ -42,6 +42,8 @@ from modelport_training.workers.team import Team, lost_workers, own_folder, shar
 
 SAMPLES = 64  # held-out examples that go along, to prove and to warm up what is exported
 Watch = Callable[[int, Mapping[str, float]], None]
+# Callbacks that count epochs: told of those that are done, they come to where they were. Others may write files.
+_REMEMBERING = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
 _MONITORED = {"val_loss": "validation loss"}
 
 
@@ -73,7 +75,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
-    dataset = _dataset(recipe, plan, settings)
+    dataset = _dataset(recipe, plan, settings, crew)
     if recipe.image is None and recipe.inputs is None:
         recipe = dataclasses.replace(recipe, image=dataset.image)
     batches = batches_of(recipe, dataset, plan.batch_size, plan.seed, class_weight(recipe, dataset, plan))
@@ -108,14 +110,17 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
         )
         display.say(way.told)
 
-        # As the checkpoint left it; callbacks are told of the epochs that are done, and so come to where they were.
+        # As the checkpoint left it.
         told = keras.callbacks.CallbackList(callbacks, model=model, epochs=plan.epochs)
         told.on_train_begin()
         standing = Standing()
         if run.checkpoint.exists():
             standing = checkpoint.restore(run.checkpoint, model)
-            for number, measured in enumerate(standing.history):
-                told.on_epoch_end(number, dict(measured))
+            for callback in (one for one in callbacks if isinstance(one, _REMEMBERING)):
+                for number, measured in enumerate(standing.history):
+                    callback.on_epoch_end(
+                        number, {name: measured[name] for name in measured if name != "learning_rate"}
+                    )
             standing = checkpoint.restore(run.checkpoint, model)
         if settings.resume:
             display.say(f"Resumed after epoch {standing.epoch}." if standing.epoch else "Nothing to resume; started.")
@@ -133,10 +138,11 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
                 began = time.monotonic()
                 # The second epoch: in the first one functions are made.
                 watched = settings.profile and epoch == min(2, plan.epochs)
-                with display.bar(epoch, batches.steps) as done, profiled(run.logs, watched):
-                    trained = epochs.train(epoch, done)
-                speed = batches.examples / (time.monotonic() - began)
-                measured = {**trained, **{f"val_{name}": value for name, value in epochs.validate().items()}}
+                with _told_by_tensorflow(crew), display.bar(epoch, batches.steps) as done:
+                    with profiled(run.logs, watched):
+                        trained = epochs.train(epoch, done)
+                    speed = batches.examples / (time.monotonic() - began)
+                    measured = {**trained, **{f"val_{name}": value for name, value in epochs.validate().items()}}
                 told.on_epoch_end(epoch - 1, dict(measured))
                 measured |= learning_rate(model)
                 standing.add(measured, model.variables, recipe.monitor, recipe.mode)
@@ -164,10 +170,26 @@ def _as_best(model: Any, standing: Standing) -> None:
         variable.assign(value)
 
 
-def _dataset(recipe: Recipe, plan: Plan, settings: Settings) -> Dataset:
+def _dataset(recipe: Recipe, plan: Plan, settings: Settings, crew: Team | None) -> Dataset:
+    """The data; whether those of one's own stream is decided once, by the run's beginning and by the chief."""
     if recipe.load_data is not None:
-        return as_dataset(recipe.load_data())
-    return load_dataset(plan.dataset) if settings.data is None else own_data.load(settings.data_options())
+        dataset = as_dataset(recipe.load_data())
+    elif settings.data is None:
+        dataset = load_dataset(plan.dataset)
+    else:
+        options = settings.data_options()
+        record = RunFolder(settings.folder(recipe)).read_record() if settings.resume else None
+        if record is not None and options.streamed is None:
+            options = dataclasses.replace(options, streamed=record.dataset.get("streamed"))
+        dataset = own_data.load(options)
+        streamed = told_by_chief(crew, dataset.facts()["streamed"])
+        if streamed != dataset.facts()["streamed"]:
+            dataset = own_data.load(dataclasses.replace(options, streamed=streamed))
+    if crew is not None and crew.tell(dataset.fingerprint.encode()) != dataset.fingerprint.encode():
+        raise FailedPrecondition(
+            "Expected the data that the chief has. Received: others; each worker must have a copy."
+        )
+    return dataset
 
 
 def _code_changes(record: RunRecord | None, recipe: Recipe, settings: Settings) -> list[Mapping[str, Any]]:
@@ -208,7 +230,7 @@ def _finish(
     samples = storable(named(recipe, model, batches.rows(SAMPLES)))
     atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
     held_out = batches.rows(None)
-    if (some := evaluation_rows.choice(storable(named(recipe, model, held_out)))[0]) is not None:
+    if (some := evaluation_rows.choice(named(recipe, model, held_out))[0]) is not None:
         held_out = held_out.take(some)
     rows = storable(named(recipe, model, held_out))
     atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
@@ -230,13 +252,32 @@ def _finish(
     shutil.rmtree(run.checkpoint.parent)
 
 
+def _name(names: Sequence[str], number: float) -> str:
+    return names[int(number)] if int(number) < len(names) else str(int(number))
+
+
 def _show_mistakes(run: RunFolder, rows: Mapping[str, Array], scored: run_report.Found, names: Sequence[str]) -> None:
     """The worst mistakes of an image classifier, for TensorBoard."""
     for _, details, _ in scored.values():
         shown = [one for one in details["mistakes"] if "truth" in one]
         if shown:
-            words = [f"{names[int(one['truth'])]}, told {names[int(one['told'])]}" for one in shown]
+            words = [f"{_name(names, one['truth'])}, told {_name(names, one['told'])}" for one in shown]
             show_mistakes(run.logs, rows["image"][[int(one["row"]) for one in shown]], words)
+
+
+@contextmanager
+def _told_by_tensorflow(crew: Team | None) -> Iterator[None]:
+    """What fails within an epoch costs that epoch: a file that is gone or changed, memory that is not there."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if crew is not None:
+            raise  # a worker that is gone is told as such
+        text = " ".join(error.message.split())[:300]
+        raise FailedPrecondition(
+            f"TensorFlow cannot go on ({type(error).__name__}: {text}). The epochs before this one are in the run "
+            "folder: put it right and go on with --resume."
+        ) from error
 
 
 @contextmanager

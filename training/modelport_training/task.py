@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -18,11 +19,18 @@ def answer(features: Any, dataset: Dataset) -> Any:
         dataset: whose targets are to be answered.
     """
     if dataset.classes:
-        return keras.layers.Dense(dataset.classes, activation="softmax", name="probabilities")(features)
-    targets = np.concatenate([np.ravel(part) for part in dataset.training_targets()]).astype(np.float64)
-    scaled = keras.layers.Dense(1, name="scaled")(features)
+        return keras.layers.Dense(dataset.classes, activation="softmax", name="probabilities", dtype="float32")(
+            features
+        )
+    count, total, squares = 0, 0.0, 0.0
+    for part in dataset.training_targets():
+        values = np.ravel(part).astype(np.float64)
+        count, total, squares = count + len(values), total + values.sum(), squares + (values**2).sum()
+    mean = total / count
+    deviation = math.sqrt(max(squares / count - mean**2, 0.0)) or 1.0
+    scaled = keras.layers.Dense(1, name="scaled", dtype="float32")(features)
     # The network answers in deviations from the mean: raw numbers would take it long to reach.
-    return keras.layers.Rescaling(float(targets.std()) or 1.0, float(targets.mean()), name="value")(scaled)
+    return keras.layers.Rescaling(deviation, mean, name="value", dtype="float32")(scaled)
 
 
 def compiled(model: keras.Model, dataset: Dataset) -> keras.Model:

@@ -22,6 +22,7 @@ def test_classes_sizes_and_pixels(pictures: Path) -> None:
     assert whole.train.inputs.shape == (36, 12, 10)
     assert whole.train.inputs.dtype == np.uint8
     assert (whole.train.inputs[whole.train.targets == 0][:, :, :5] >= 150).all()
+    assert 0 < whole.train.targets[:8].sum() < 8, "not in the order of the folders"
     images, labels = next(iter(streamed.train.make().batch(36).as_numpy_iterator()))
     np.testing.assert_array_equal(images, whole.train.inputs)
     np.testing.assert_array_equal(labels, whole.train.targets)

@@ -51,6 +51,21 @@ def test_trained(records: Path, tmp_path: Path) -> None:
     assert train(settings, stream=None).metrics["accuracy"] >= 0.9
 
 
+def test_whole_numbers_as_a_regression(tmp_path: Path) -> None:
+    with tf.io.TFRecordWriter(str(tmp_path / "n.tfrecord")) as writer:
+        for number in range(60):
+            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+            features = tf.train.Features(feature={"x": value, "y": value, "z": value})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    described = {name: {"dtype": "int64", "shape": []} for name in "xyz"} | {"z": {"dtype": "int64", "shape": [1]}}
+    (tmp_path / "f.json").write_text(json.dumps(described))
+    given = {"target": "y", "features": tmp_path / "f.json", "task": "regression"}
+    dataset = own_data.load(DataOptions(tmp_path / "n.tfrecord", **given))
+    assert (dataset.classes, dataset.train.targets.dtype) == (0, np.float32)
+    with pytest.raises(InvalidArgument, match=r"a single value of each record.*'z'"):
+        own_data.load(DataOptions(tmp_path / "n.tfrecord", **{**given, "target": "z"}))
+
+
 def test_what_is_wrong(records: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"--features FILE"):
         own_data.load(options(records, features=None))

@@ -164,6 +164,42 @@ def test_no_such_file_or_kind(write: Write, tmp_path: Path) -> None:
         own_data.load(DataOptions(write("t.xlsx", "")))
 
 
+def test_what_typed_files_have_beside_numbers_and_texts(tmp_path: Path, write: Write) -> None:
+    """Categories and wide texts of pandas, whole numbers that no float has, fields that come late or go missing."""
+    letters = pyarrow.array(["b", "a"] * 20)
+    table = {
+        "category": letters.dictionary_encode(),
+        "wide": letters.cast(pyarrow.large_string()),
+        "large": [2**60 + 1] * 40,
+        "y": [float(row) for row in range(40)],
+    }
+    parquet.write_table(pyarrow.table(table), tmp_path / "t.parquet")
+    found = columns(tmp_path / "t.parquet", target="y")
+    assert found["category"][:3].tolist() == found["wide"][:3].tolist() == ["b", "a", "b"]
+    assert found["large"][0] == np.float32(2**60)
+
+    rows = [{"x": row, "y": row * 1.5} for row in range(5000)] + [{"x": 2**60, "y": 0.5, "note": "late"}] * 20
+    path = write("t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert columns(path, target="y")["note"][[0, -1]].tolist() == ["", "late"]
+    with pytest.raises(InvalidArgument, match=r"row 1: the target 'note' is missing"):
+        own_data.load(DataOptions(path, "note"))
+
+
+def test_half_precision_tells_neighbours_apart(write: Write, tmp_path: Path) -> None:
+    """2008 and 2009 are one number in bfloat16, and so are 292.1 and 292.9."""
+    rows = "".join(f"{2000 + row % 20},{290 + row % 20 / 5}\n" for row in range(400))
+    settings = Settings(
+        "tabular", data=write("t.csv", "year,y\n" + rows), target="y", output=tmp_path / "run", epochs=60, batch_size=8,
+        precision="mixed_bfloat16",
+    )  # fmt: skip
+    assert train(settings, stream=None).metrics["mean_absolute_error"] < 0.3
+
+
+def test_whether_data_stream_is_decided_once(houses: Path) -> None:
+    whole, streamed = (own_data.load(DataOptions(houses, "price", streamed=flag)) for flag in (False, True))
+    assert whole.fingerprint == streamed.fingerprint
+
+
 def test_a_text_is_trained_and_published(write: Write, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rows = []

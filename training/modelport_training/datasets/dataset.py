@@ -61,6 +61,7 @@ class Dataset:
         name: str = "own",
         source: str = "the recipe's load_data",
         licence: str = "not known",
+        fingerprint: str = "",
     ) -> Dataset:
         """Of splits: each is (inputs, targets), (inputs, targets, weights), or a tf.data.Dataset of batches.
 
@@ -72,6 +73,7 @@ class Dataset:
             name: see `Dataset`.
             source: see `Dataset`.
             licence: see `Dataset`.
+            fingerprint: of the data where it is known; else it is reckoned.
 
         Raises:
             InvalidArgument: the splits do not belong together.
@@ -79,6 +81,8 @@ class Dataset:
         self = cls.__new__(cls)
         chosen = None if validation is None else as_split(validation, "validation")
         self._set(name, source, licence, class_names, as_split(train, "training"), chosen, as_split(test, "test"))
+        if fingerprint:
+            self.__dict__["fingerprint"] = fingerprint  # in the place of what the property would reckon
         return self
 
     def _set(

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from modelport.errors import InvalidArgument
 
+_LOOKED_AT = 64  # examples, to see whether a second pass gives the same ones
+
 Array = NDArray[Any]
 Tree = Any  # an array, or a dict, list or tuple of trees
 
@@ -106,7 +108,14 @@ class Stream:
             raise InvalidArgument(
                 f"Expected a tf.data.Dataset of batches, as fit takes it: .batch(32). Received elements of {spec}."
             )
-        return cls(dataset.unbatch)
+        stream = cls(dataset.unbatch)
+        if stream._beginning() != stream._beginning():
+            raise InvalidArgument(
+                "Expected a tf.data.Dataset that gives the same examples in the same order at every pass: without "
+                ".shuffle(), and random changes within the model. Received: one whose first examples differ from pass "
+                "to pass. Training shuffles by itself, so that a run can be resumed and no validation example is seen."
+            )
+        return stream
 
     def __len__(self) -> int:
         if self._count is None:
@@ -118,6 +127,14 @@ class Stream:
         if self._fingerprint is None:
             self._count, self._fingerprint = self._read_through()
         digest.update(self._fingerprint.encode())
+
+    def _beginning(self) -> str:
+        """A digest of the first examples."""
+        digest = hashlib.sha256()
+        for example in self.make().take(_LOOKED_AT).as_numpy_iterator():
+            for leaf in flatten(example):
+                digest.update(np.asarray(leaf).tobytes())
+        return digest.hexdigest()
 
     def _read_through(self) -> tuple[int, str]:
         digest, count = hashlib.sha256(), 0

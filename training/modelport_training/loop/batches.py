@@ -23,6 +23,7 @@ VALIDATION_EVERY = 10  # one training example in so many is set aside to decide 
 EVALUATION_BATCH = 512
 WINDOW_BYTES = 64 * 2**20  # of examples that a stream is shuffled among
 EVALUATION_BYTES = 8 * 2**20  # of a batch of a stream
+_MEASURED = 64  # examples, to know how large they are
 MOST_WINDOW = 100_000  # examples
 
 
@@ -291,10 +292,13 @@ def _weigh(batch: Any, class_weight: Mapping[int, float]) -> Any:
 
 
 def _size(examples: Any) -> int:
-    """Bytes of one example of a tf.data.Dataset; a text or an open size counts as 64."""
+    """Bytes of an example of a tf.data.Dataset, by its first ones."""
+    first = list(examples.take(_MEASURED).as_numpy_iterator())
+    total = sum(np.asarray(leaf).nbytes + _text_bytes(leaf) for example in first for leaf in flatten(example))
+    return max(1, total // max(len(first), 1))
 
-    def size(spec: Any) -> int:
-        count = int(np.prod([one or 64 for one in spec.shape], dtype=np.int64))
-        return count * (64 if spec.dtype == tf.string else spec.dtype.size)
 
-    return max(1, sum(map(size, flatten(examples.element_spec))))
+def _text_bytes(leaf: Any) -> int:
+    """What texts take beside their places."""
+    array = np.asarray(leaf)
+    return sum(map(len, array.ravel())) if array.dtype.kind == "O" else 0

@@ -130,7 +130,7 @@ def class_weight(recipe: Recipe, dataset: Dataset, plan: Plan) -> Mapping[int, f
         InvalidArgument: the targets are no classes.
     """
     if plan.class_weight is None:
-        return recipe.class_weight
+        return recipe.class_weight or None
     if not isinstance(dataset.train, Examples) or not dataset.classes:
         raise InvalidArgument(
             "Expected whole numbers (N,) in memory as targets, because class_weight is 'balanced'. Received others; "

@@ -58,6 +58,11 @@ def rehearse(
     """
     jit = not model.run_eagerly and _supports_jit(model)
     before = _state(model)
+    if getattr(model.optimizer, "use_ema", False):
+        raise FailedPrecondition(
+            f"Expected an optimizer without use_ema in the recipe {recipe.module!r}: fit would put the average in the "
+            "place of the weights after every epoch. Leave it out; the best epoch's weights are kept."
+        )
     alone = crew is None and isinstance(batches, InMemory) and not model.run_eagerly
     steps = Steps(model, batches, jit=False) if alone and isinstance(batches, InMemory) else None
     team = None if crew is None else TeamEpochs(model, batches, crew)
@@ -70,7 +75,10 @@ def rehearse(
             logs = model.train_on_batch(*batch, return_dict=True)
     with _explained(recipe, "to be evaluated"):
         some = batches.validation.take(1)
-        names = [f"val_{name}" for name in (evaluate(model, some) if team is None else team.evaluate(some))]
+        found = evaluate(model, some) if team is None else team.evaluate(some)
+        names = [f"val_{name}" for name in found]
+    if team is not None:
+        team.check(next(iter(some)), found["loss"])
     names += list(logs)
     if recipe.monitor not in names and recipe.monitor != DEFAULT_MONITOR:
         raise InvalidArgument(

@@ -44,9 +44,11 @@ class Column:
     missing: int | None = None  # the first row without a value
     values: set[str] = field(default_factory=set)  # the first different ones
     bytes: int = 0  # of all as texts in memory
+    seen: int = 0  # rows, with a value or without
 
     def look(self, first: int, values: Any) -> None:
         """See further values, from a row on."""
+        self.seen += len(values)
         if values.null_count and self.missing is None:
             self.missing = first + int(compute.index(compute.is_null(values), True).as_py())
         known = values.drop_null()
@@ -104,7 +106,7 @@ def as_numbers(values: Any) -> Array:
     """Values of a column of numbers, or of true and false: float32, NaN where there is none."""
     if arrow.types.is_string(values.type) and not _are_numbers(values.drop_null()):
         values = compute.cast(values, arrow.bool_())
-    found = compute.cast(compute.cast(values, arrow.float64()), arrow.float32(), safe=False)
+    found = compute.cast(compute.cast(values, arrow.float64(), safe=False), arrow.float32(), safe=False)
     return np.asarray(compute.fill_null(found, float("nan")).to_numpy(zero_copy_only=False))
 
 

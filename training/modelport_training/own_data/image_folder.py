@@ -49,6 +49,9 @@ def load(options: DataOptions) -> Dataset:
         labels += [number] * len(mine)
     if len(files) < _LEAST:
         raise InvalidArgument(f"Expected {_LEAST} images or more in {str(folder)!r}. Received: {len(files)}.")
+    # Mixed once and for all: a stream is shuffled within a window, which would be of one class.
+    order = np.random.default_rng(0).permutation(len(files))
+    files, labels = [files[row] for row in order], [labels[row] for row in order]
     with ThreadPoolExecutor() as executor:
         looked = list(executor.map(_look_at, files))
     image = _image(options, files, [shape for shape, _ in looked])
@@ -67,7 +70,13 @@ def load(options: DataOptions) -> Dataset:
         splits.append(Stream(make, len(chosen), fingerprint.hexdigest()) if streamed else _read(image, chosen, numbers))
     train, test = splits
     dataset = Dataset.of(
-        train, test, class_names=classes, name=folder.name, source=f"the folder {folder.name}", licence="the user's own"
+        train,
+        test,
+        class_names=classes,
+        name=folder.name,
+        source=f"the folder {folder.name}",
+        licence="the user's own",
+        fingerprint=fingerprint.hexdigest(),
     )
     dataset.image = image
     return dataset

@@ -21,6 +21,7 @@ from modelport_training.own_data.options import DataOptions, digest, is_held_out
 _DTYPES = {"float32": tf.float32, "int64": tf.int64, "string": tf.string}  # those of tf.Example
 _BYTES_OF_A_TEXT = 60
 _LEAST = 20
+_MOST_CLASSES = 1000
 
 
 def load(options: DataOptions) -> Dataset:
@@ -35,6 +36,11 @@ def load(options: DataOptions) -> Dataset:
         raise InvalidArgument(
             f"Expected --target as a feature of {options.features}: {', '.join(features)}. Received: {options.target!r}"
         )
+    if features[options.target].shape:
+        raise InvalidArgument(
+            f"Expected --target as a single value of each record. Received: {options.target!r}, of the shape "
+            f"{features[options.target].shape}."
+        )
     count, size, seen = _look_at(path, features, options.target)
     if count < _LEAST:
         raise InvalidArgument(f"Expected {_LEAST} records or more in {str(path)!r}. Received: {count}.")
@@ -42,6 +48,12 @@ def load(options: DataOptions) -> Dataset:
         raise InvalidArgument(f"{path}: the target {options.target!r} is {next(iter(seen))!r} in every record.")
     is_number = features[options.target].dtype != tf.string
     task = options.task or ("regression" if features[options.target].dtype == tf.float32 else "classification")
+    if task == "regression" and not is_number:
+        raise InvalidArgument(f"{path}: the target {options.target!r} is text, and no number.")
+    if task == "classification" and len(seen) >= _MOST_CLASSES:
+        raise InvalidArgument(
+            f"{path}: the target {options.target!r} has {_MOST_CLASSES} different values or more: no classes."
+        )
     classes = sorted(seen) if task == "classification" else None
     table = None
     if classes is not None and not (is_number and classes == list(range(len(classes)))):
@@ -53,7 +65,9 @@ def load(options: DataOptions) -> Dataset:
     def parse(record: Any) -> Any:
         found = tf.io.parse_single_example(record, features)
         target = found.pop(options.target)
-        return found, target if classes is None or table is None else table.lookup(target)
+        if classes is None:
+            return found, tf.cast(target, tf.float32)
+        return found, target if table is None else table.lookup(target)
 
     def stream(held_out: bool) -> Any:
         records = tf.data.TFRecordDataset([str(path)]).enumerate()
@@ -70,7 +84,13 @@ def load(options: DataOptions) -> Dataset:
     train, test = parts if streamed else [_whole(part) for part in parts]
     names = [one.decode() if isinstance(one, bytes) else str(one) for one in classes or ()]
     return Dataset.of(
-        train, test, class_names=names, name=path.name, source=f"the file {path.name}", licence="the user's own"
+        train,
+        test,
+        class_names=names,
+        name=path.name,
+        source=f"the file {path.name}",
+        licence="the user's own",
+        fingerprint=fingerprint,
     )
 
 
@@ -116,5 +136,5 @@ def _look_at(path: Path, features: dict[str, Any], target: str) -> tuple[int, in
         except tf.errors.InvalidArgumentError as error:
             raise InvalidArgument(f"{path}, record {count}: {error.message[:200]}") from error
         size += sum(one.shape.num_elements() * (one.dtype.size or _BYTES_OF_A_TEXT) for one in found.values())
-        if len(seen) < 1000 and not found[target].shape.rank:
+        if len(seen) < _MOST_CLASSES and not found[target].shape.rank:
             seen.add(found[target].numpy())

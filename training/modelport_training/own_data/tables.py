@@ -61,7 +61,13 @@ def load(options: DataOptions) -> Dataset:
     else:
         train, test = reader.examples(held_out=False), reader.examples(held_out=True)
     return Dataset.of(
-        train, test, class_names=classes or (), name=path.name, source=f"the file {path.name}", licence="the user's own"
+        train,
+        test,
+        class_names=classes or (),
+        name=path.name,
+        source=f"the file {path.name}",
+        licence="the user's own",
+        fingerprint=fingerprint,
     )
 
 
@@ -73,6 +79,9 @@ def _look_at(options: DataOptions) -> tuple[dict[str, Column], int]:
             column = columns.setdefault(name, Column(name, name in options.text, typed=options.path.suffix != ".csv"))
             column.look(number, values)
         rows += len(next(iter(block.values()), ()))
+    for column in columns.values():
+        if column.seen < rows:  # a field that came late
+            column.missing = 1
     if unknown := set(options.text) - set(columns):
         raise InvalidArgument(f"Expected --text as columns of {str(options.path)!r}. Received: {', '.join(unknown)}")
     return columns, rows
@@ -145,7 +154,9 @@ class _Reader:
             mine = is_held_out(np.arange(seen, seen + count)) == held_out
             seen += count
             inputs = {
-                name: (as_texts if kind == "text" else as_numbers)(block[name])[mine]
+                name: (as_texts if kind == "text" else as_numbers)(block.get(name, arrow.nulls(count, arrow.string())))[
+                    mine
+                ]
                 for name, kind in self.kinds.items()
             }
             told = block[self.target]
@@ -209,10 +220,18 @@ def _parquet(path: Path) -> Iterator[Block]:
                 raise InvalidArgument(f"{path}: the column {column.name!r} is {kind}, and neither number nor text.")
         row = 1
         for batch in file.iter_batches(_ROWS):
-            yield row, {name: batch.column(name) for name in batch.schema.names}
+            yield row, {name: _plain(batch.column(name)) for name in batch.schema.names}
             row += batch.num_rows
     except (arrow.ArrowInvalid, OSError) as error:
         raise DataLoss(f"{path}: expected a Parquet file. Received: {' '.join(str(error).split())[:200]}") from error
+
+
+def _plain(column: Any) -> Any:
+    """Categories as their values, texts of all widths as one kind."""
+    if arrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    is_text = arrow.types.is_large_string(column.type) or arrow.types.is_string_view(column.type)
+    return column.cast(arrow.string()) if is_text else column
 
 
 def _lines(path: Path) -> Iterator[Block]:
@@ -250,8 +269,13 @@ def _of_json(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
 def _columns(names: Mapping[str, tuple[int, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kinds = {float: arrow.float64(), bool: arrow.bool_(), str: arrow.string()}
     return {
-        name: arrow.array([row.get(name) for row in rows], kinds[_of_json(value)]) for name, (_, value) in names.items()
+        name: arrow.array([_number(row.get(name)) for row in rows], kinds[_of_json(value)])
+        for name, (_, value) in names.items()
     }

@@ -19,6 +19,7 @@ BATCH_SIZE = 64
 LEARNING_RATE = 1e-3
 
 _MOST_WORDS = 10_000  # of a column that are told apart; rarer ones count as unknown
+_MOST_COUNTED = 1_000_000  # different texts of a column that are counted at a time
 _ONE_HOT = 32  # values or fewer have an input each, more an embedding
 
 
@@ -33,7 +34,7 @@ class Known(keras.layers.Layer):
     """
 
     def __init__(self, mean: float, deviation: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # half of it would not tell 2008 from 2009
         self.mean, self.deviation = mean, deviation
 
     def call(self, inputs: Any) -> Any:
@@ -91,7 +92,10 @@ def _statistics(dataset: Dataset) -> tuple[dict[str, tuple[float, float]], dict[
         for name, values in inputs.items():
             if values.dtype == object:
                 texts = (value.decode() if isinstance(value, bytes) else value for value in values)
-                words.setdefault(name, Counter()).update(texts)
+                counter = words.setdefault(name, Counter())
+                counter.update(texts)
+                if len(counter) > _MOST_COUNTED:  # the rarest go, or memory would grow with the data
+                    words[name] = Counter(dict(counter.most_common(_MOST_COUNTED // 2)))
             else:
                 known = values[~np.isnan(values)].astype(np.float64)
                 sums[name] = sums.get(name, np.zeros(3)) + np.array([len(known), known.sum(), (known**2).sum()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fcntl
 import os
 import signal
 import subprocess
@@ -77,12 +78,13 @@ def _sweep(
         tf.get_logger().setLevel("ERROR")  # it warns of each model's functions, as if one were traced again and again
         sweep.run()
         return 0
+    lock = _lock(folder)
     sweep.prepare()
     study, recipe = sweep.study(), sweep.recipe()
     left = sweep.left(study)
     print(f"{own.trials} trials of {recipe.name}, {left} to be trained, {own.workers} at a time: {folder}", flush=True)
     if left > 0:
-        _train(min(own.workers, left), argv)
+        _train(min(own.workers, left), argv, lock)
     outcome.write(folder, study, choices, recipe.monitor)
     outcome.show(study, choices, recipe.monitor)
     done = [
@@ -99,7 +101,24 @@ def _sweep(
     return 0
 
 
-def _train(count: int, argv: Sequence[str]) -> None:
+def _lock(folder: Path) -> int:
+    """Hold the folder; the processes that train hold it too, so that it is free when the last of them is gone.
+
+    Raises:
+        FailedPrecondition: a series is under way in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise FailedPrecondition(
+            f"Expected {str(folder)!r} to be free. Received: a series is under way in it."
+        ) from error
+    return handle
+
+
+def _train(count: int, argv: Sequence[str], lock: int) -> None:
     """Let some processes train; the end of this one is theirs.
 
     Raises:
@@ -109,7 +128,7 @@ def _train(count: int, argv: Sequence[str]) -> None:
     threads = str(max(1, cores // count))
     environment = {"TF_NUM_INTRAOP_THREADS": threads, "OMP_NUM_THREADS": threads, **os.environ, _WORKER: "1"}
     command = [sys.executable, "-u", "-m", "modelport_training.sweep.command", *argv]
-    processes = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    processes = [subprocess.Popen(command, env=environment, pass_fds=[lock]) for _ in range(count)]
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         codes = [process.wait() for process in processes]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -73,7 +74,7 @@ class Sweep:
             load_if_exists=True,
             direction="minimize" if recipe.mode == "min" else "maximize",
             # A seed for each process: equal ones would try the same settings twice.
-            sampler=optuna.samplers.TPESampler(seed=self.base.seed * 1000 + os.getpid() % 1000),
+            sampler=optuna.samplers.TPESampler(seed=(self.base.seed * 1000 + os.getpid() % 1000) % 2**32),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNJUDGED, n_warmup_steps=1),
         )
 
@@ -105,6 +106,7 @@ class Sweep:
         """Train a trial; its best value."""
         from modelport_training.fit import train
 
+        keras.utils.clear_session()  # names of layers count on from one model to the next
         recipe = self.recipe()
         values = {choice.name: choice.suggest(trial) for choice in self.choices}
         folder = trial.user_attrs.get("folder") or f"trial-{trial.number}"

@@ -41,6 +41,14 @@ class TeamEpochs:
                 "Expected a model that is trained by Keras' own step, because several workers share each batch. "
                 f"Received: {type(model).__name__} with a {own[0]} of its own. Train it by one."
             )
+        clipped = [
+            name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(model.optimizer, name, None)
+        ]
+        if clipped:
+            raise FailedPrecondition(
+                f"Expected an optimizer without {clipped[0]}, because several workers share each batch: each would "
+                "clip its own part of the gradient, before they are summed. Train it by one, or without."
+            )
         self._model, self._batches, self._team = model, batches, team
         self.size = team.size
         with team.strategy.scope():
@@ -61,6 +69,28 @@ class TeamEpochs:
         self._reset()
         self._team.strategy.run(self._train_step, args=self._shared(batch))
         return self._measured()
+
+    def check(self, batch: Any, shared: float) -> None:
+        """See that the loss of the parts is that of the whole batch.
+
+        Args:
+            batch: of evaluation.
+            shared: its loss, by all workers.
+
+        Raises:
+            FailedPrecondition: it is not: the loss is no mean over the rows, by a mask or by its reduction.
+        """
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        answers = self._model(inputs, training=False)
+        whole = float(
+            self._model.compute_loss(x=inputs, y=targets, y_pred=answers, sample_weight=weights, training=False)
+        )
+        if not np.isclose(whole, shared, rtol=1e-3, atol=1e-5):
+            raise FailedPrecondition(
+                f"Expected a loss that is a mean over the rows, because several workers share each batch. Received: "
+                f"{shared:.6g} of the parts and {whole:.6g} of the whole batch: a mask, or another reduction. Train it "
+                "by one."
+            )
 
     def validate(self) -> Measured:
         """Loss and metrics on the validation examples."""
