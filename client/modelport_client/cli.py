@@ -123,7 +123,9 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Name
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The options that say what is sent, and what is wanted back."""
-    parser.add_argument("--image", nargs="+", type=Path, metavar="FILE", help="encoded images, sent as they are")
+    parser.add_argument(
+        "--image", nargs="+", action="extend", type=Path, metavar="FILE", help="encoded images, sent as they are"
+    )
     parser.add_argument(
         "--input", metavar="JSON", help="'{\"x\": [[1, 2]]}', '[[1, 2]]' for a single input, or @FILE (.json or .npy)"
     )

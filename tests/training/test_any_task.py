@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,7 +174,32 @@ def test_it_is_trained_and_published(module: Module, tmp_path: Path, task: str) 
     assert published.version == 1
 
 
+def test_what_a_model_is_compiled_for_is_seen_by_its_answers(module: Module, tmp_path: Path) -> None:
+    """Logits are no probabilities, and one sigmoid is a yes or no."""
+    text = "def load_data(): return (X[:40], K[:40]), (X[40:], K[40:])\nEPOCHS = 30\nLEARNING_RATE = 0.05\n"
+    for name, layer, loss in (("logits", "2", "logits"), ("yes_no", "1, activation='sigmoid'", "one probability")):
+        said = io.StringIO()
+        code = f"def build(c): return keras.Sequential([keras.Input((4,)), keras.layers.Dense({layer})])"
+        recipe = module(f"plain_{name}", HEAD + text + code)
+        trained = train(Settings(recipe=recipe, output=tmp_path / name, patience=0), stream=said)
+        assert loss in said.getvalue()
+        assert trained.metrics["accuracy"] > 0.7
+
+
 BROKEN = {
+    "classes that the model does not answer": (
+        "def load_data(): return (X[:40], np.arange(40) % 4), (X[40:], np.arange(20) % 4)\n"
+        "def build(c): return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])",
+        "an answer for each of 4 classes.*Received: 2 outputs",
+    ),
+    "data without an end": (
+        "def load_data(): return tf.data.Dataset.from_tensor_slices((X, Y)).repeat().batch(8), (X, Y)\n" + DENSE,
+        "a tf.data.Dataset that ends",
+    ),
+    "data that raise": (
+        "def load_data(): raise RuntimeError('boom')\n" + DENSE,
+        r"to load its data.*boom.*broken_\d+.py:\d+",
+    ),
     "a layer that cannot be loaded": (
         """
 class Odd(keras.layers.Layer):
@@ -196,11 +222,11 @@ def build(classes):
     model.compile("adam", wrong)
     return model
 """,
-        r"to train on a batch.*broken_1\.py:\d+",
+        r"to train on a batch.*broken_\d+\.py:\d+",
     ),
     "inputs that do not fit": (
         "def build(c): return keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])",
-        r"to train on a batch.*to have value 5",
+        r"to take its inputs.*to have value 5",
     ),
     "examples that differ from pass to pass": (
         """
@@ -250,7 +276,8 @@ def callbacks():
     import sys
 
     sys.modules.pop("late")
-    assert len(train(Settings(recipe=name, output=tmp_path / "run", resume=True), stream=None).history) == 2
+    settings = Settings(recipe=name, output=tmp_path / "run", resume=True, changed_code="mended")
+    assert len(train(settings, stream=None).history) == 2
 
 
 def test_weights_that_are_no_numbers_are_told_where_the_loss_hides_them(module: Module, tmp_path: Path) -> None:

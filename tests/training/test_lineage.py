@@ -92,6 +92,11 @@ def test_a_run_is_made_once_more(folder: Path, modelport: Callable) -> None:
     assert one["settings"] == other["settings"]
     assert one["history"] == other["history"]
     assert "say --output" in modelport("--like", "first").stderr
+    assert "leave out epochs" in modelport("--like", "first", "--output", "third", "--epochs", "5").stderr
+    (folder / "mine.py").write_text(RECIPE.replace("default_rng(0)", "default_rng(1)"))
+    other = modelport("--like", "first", "--output", "third")
+    assert other.returncode == 1
+    assert "which was changed since" in other.stderr
     assert "without run.json" in modelport("--like", ".", "--output", "third").stderr
 
 

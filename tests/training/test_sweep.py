@@ -88,4 +88,11 @@ def test_what_a_range_says() -> None:
 
 def test_a_command_that_is_wrong(tmp_path: Path) -> None:
     assert "--set at least once" in sweep(tmp_path).stderr
-    assert "Expected batch_size as a whole number" in sweep(tmp_path, "--set", "batch_size=0,1", "--trials", "1").stdout
+    for words, said in (
+        (("--set", "batch_size=0,1"), "Expected batch_size as a whole number"),
+        (("--set", "seed=1,2", "--set", "seed=3"), "seed twice"),
+        (("--set", "widht=1,2"), "an option of the recipe"),
+    ):
+        done = sweep(tmp_path, *words)
+        assert done.returncode == 2
+        assert said in done.stderr

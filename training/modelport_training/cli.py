@@ -44,7 +44,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a built-in recipe, or the dotted name of a module")
     parser.add_argument("--recipe", dest="recipe_option", metavar="RECIPE", help="the same as an option")
     for field in dataclasses.fields(Settings):
-        if field.name in ("recipe", "options"):
+        if field.name in ("recipe", "options", "fingerprint"):
             continue
         if field.default is False:
             parser.add_argument(*_flags(field.name), action="store_true", help=field.metadata["help"])
@@ -69,7 +69,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if options.like is not None:
         if options.recipe or options.recipe_option or options.output is None:
             parser.error("--like FOLDER takes the recipe and all settings from there; say --output, where to")
+        own = {"like", "output", "overwrite", "resume", "json", "options"}
+        if others := [
+            name for name, value in vars(options).items() if name not in own and value != parser.get_default(name)
+        ]:
+            parser.error(f"--like FOLDER takes all settings from there: leave out {', '.join(sorted(others))}")
         return options
+    if options.data is not None and options.dataset != parser.get_default("dataset"):
+        parser.error("say --data, for data of your own, or --dataset, for one that has a name")
     if options.recipe is None and options.recipe_option is None and options.data is not None:
         try:
             options.recipe = own_data.recipe_for(options.data)
@@ -89,7 +96,8 @@ def main(argv: Sequence[str]) -> int:
         if options.like is not None:
             settings = _like(options)
         else:
-            settings = Settings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)})
+            names = [field.name for field in dataclasses.fields(Settings) if field.name != "fingerprint"]
+            settings = Settings(**{name: getattr(options, name) for name in names})
     except ModelportError as error:
         print(f"modelport train: {error.message}", file=sys.stderr)
         return 2
@@ -103,6 +111,9 @@ def main(argv: Sequence[str]) -> int:
     except ModelportError as error:
         print(f"modelport train: {error.message}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("modelport train: stopped. --resume goes on from the last whole epoch.", file=sys.stderr)
+        return 130
     if options.json:
         result: dict[str, Any] = {
             "folder": str(trained.folder),
@@ -127,7 +138,10 @@ def _like(options: argparse.Namespace) -> Settings:
     record = run_record.read(options.like)
     if record is None:
         raise NotFound(f"Expected a run in {str(options.like)!r}. Received: a folder without run.json.")
-    return settings_of(record, output=options.output, overwrite=options.overwrite, resume=options.resume)
+    fingerprint = str(record.dataset.get("fingerprint", ""))
+    return settings_of(
+        record, output=options.output, overwrite=options.overwrite, resume=options.resume, fingerprint=fingerprint
+    )
 
 
 def _launch(argv: Sequence[str], settings: Settings) -> int:

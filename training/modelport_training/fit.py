@@ -28,7 +28,7 @@ from modelport_training.loop import checkpoint
 from modelport_training.loop.batches import Batches, batches_of
 from modelport_training.loop.checkpoint import Standing
 from modelport_training.loop.model import built, class_weight, learning_rate
-from modelport_training.loop.rehearsal import rehearse
+from modelport_training.loop.rehearsal import explained, rehearse
 from modelport_training.loop.sampled import named, output_names, storable
 from modelport_training.loop.way import Way, epochs_of
 from modelport_training.recipe import Recipe, load_recipe
@@ -173,7 +173,8 @@ def _as_best(model: Any, standing: Standing) -> None:
 def _dataset(recipe: Recipe, plan: Plan, settings: Settings, crew: Team | None) -> Dataset:
     """The data; whether those of one's own stream is decided once, by the run's beginning and by the chief."""
     if recipe.load_data is not None:
-        dataset = as_dataset(recipe.load_data())
+        with explained(recipe, "to load its data"):
+            dataset = as_dataset(recipe.load_data())
     elif settings.data is None:
         dataset = load_dataset(plan.dataset)
     else:
@@ -185,6 +186,11 @@ def _dataset(recipe: Recipe, plan: Plan, settings: Settings, crew: Team | None) 
         streamed = told_by_chief(crew, dataset.facts()["streamed"])
         if streamed != dataset.facts()["streamed"]:
             dataset = own_data.load(dataclasses.replace(options, streamed=streamed))
+    if settings.fingerprint and dataset.fingerprint != settings.fingerprint:
+        raise FailedPrecondition(
+            f"Expected the data of the run that is made once more, of the fingerprint {settings.fingerprint[:16]}…. "
+            f"Received: {dataset.name!r}, which was changed since ({dataset.fingerprint[:16]}…)."
+        )
     if crew is not None and crew.tell(dataset.fingerprint.encode()) != dataset.fingerprint.encode():
         raise FailedPrecondition(
             "Expected the data that the chief has. Received: others; each worker must have a copy."

@@ -80,6 +80,7 @@ class Settings:
     class_weight: str | None = field(
         default=None, metadata={"help": "balanced: rare classes count more (default: the recipe's CLASS_WEIGHT)"}
     )
+    fingerprint: str = field(default="", metadata={"help": "that the data must have; set by --like"})
     output: Path | None = field(default=None, metadata={"help": "the run folder (default: runs/RECIPE-DATASET)"})
     workers: int = field(
         default=1, metadata={"help": "processes of this machine that share each batch; TF_CONFIG says those of several"}

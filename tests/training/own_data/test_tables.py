@@ -115,6 +115,16 @@ WRONG = {
     ),
     "few rows": (HEAD + ROW * 3, {}, "20 rows or more.*Received: 3"),
     "the same column twice": ("a,a,price\n" + "1,2,3\n" * 30, {}, "row 1: the column a is there twice"),
+    "a column without a name": (",rooms,price\n" + "1,2,3\n2,3,4\n" * 20, {}, "a column has no name"),
+    "a head and no row": (HEAD, {}, "20 rows or more.*none"),
+    "semicolons": ("rooms;price\n" + "1;2\n" * 30, {}, "commas between. Received: ';'"),
+    "a number that is none": (
+        "rooms,price\n" + "1,2\n2,3\n" * 20 + "inf,2\n",
+        {},
+        "row 42: the column 'rooms' has 'inf'",
+    ),
+    "names among numbers": ("zip,price\n94110,1\n01123,2\n" * 20, {}, "row 3: the column 'zip' is mixed: '01123'"),
+    "an option of other data": (HEAD + ROW * 30, {"image_size": 3}, "image_size with a folder of images only"),
     "nothing": ("", {}, "CSV file with a head"),
     "a text column that is not there": (HEAD + ROW * 30, {"text": ("zip",)}, "--text as columns.*Received: zip"),
 }
@@ -125,6 +135,14 @@ def test_what_is_wrong_is_told_with_its_row(write: Write, fault: str) -> None:
     text, options, said = WRONG[fault]
     with pytest.raises((InvalidArgument, DataLoss), match=said):
         own_data.load(DataOptions(write("t.csv", text), **{"target": "price", **options}))
+
+
+def test_zeros_before_numbers_and_spaces_around_them(write: Write) -> None:
+    path = write("t.csv", "code,size,land,y\n" + "".join(f"0{row % 3}, {row} ,NA,{row}.5\n" for row in range(30)))
+    found = columns(path, target="y")
+    assert found["code"][:2].tolist() == ["00", "01"]
+    assert found["size"][:2].tolist() == [0.0, 1.0]
+    assert found["land"][0] == "NA", "Namibia is a land"
 
 
 def test_a_column_of_numbers_can_be_text(write: Write) -> None:

@@ -108,6 +108,10 @@ class Stream:
             raise InvalidArgument(
                 f"Expected a tf.data.Dataset of batches, as fit takes it: .batch(32). Received elements of {spec}."
             )
+        if int(dataset.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+            raise InvalidArgument(
+                "Expected a tf.data.Dataset that ends: without .repeat(). Received: one without an end."
+            )
         stream = cls(dataset.unbatch)
         if stream._beginning() != stream._beginning():
             raise InvalidArgument(

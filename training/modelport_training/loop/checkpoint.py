@@ -57,7 +57,7 @@ class Standing:
             told = ", ".join(f"{name} {value}" for name, value in broken.items())
             raise FailedPrecondition(
                 f"Expected a finite loss. Received: {told} in epoch {self.epoch + 1}. Lower the learning rate, and "
-                "look at the targets for values that are none."
+                "look at inputs and targets for values that are none."
             )
         if torn := [one.path for one in variables if not np.isfinite(_numbers(one.numpy())).all()]:
             raise FailedPrecondition(

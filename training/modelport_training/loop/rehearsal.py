@@ -66,14 +66,14 @@ def rehearse(
     alone = crew is None and isinstance(batches, InMemory) and not model.run_eagerly
     steps = Steps(model, batches, jit=False) if alone and isinstance(batches, InMemory) else None
     team = None if crew is None else TeamEpochs(model, batches, crew)
-    with _explained(recipe, "to train on a batch"):
+    with explained(recipe, "to train on a batch"):
         if team is not None:
             logs = team.one(batch)
         elif steps is not None:
             logs = steps.one(np.arange(min(batches.batch_size, batches.examples)))
         else:
             logs = model.train_on_batch(*batch, return_dict=True)
-    with _explained(recipe, "to be evaluated"):
+    with explained(recipe, "to be evaluated"):
         some = batches.validation.take(1)
         found = evaluate(model, some) if team is None else team.evaluate(some)
         names = [f"val_{name}" for name in found]
@@ -92,22 +92,22 @@ def rehearse(
         if team is not None
         else choose(refused(model, batches, batch, callbacks, jit), model, batches, recorded, steps)
     )
-    with _explained(recipe, "to be put back to where it began"):
+    with explained(recipe, "to be put back to where it began"):
         _put_back(model, before)
     return way
 
 
 def _kept(recipe: Recipe, model: Any, batches: Batches, batch: Any, folder: Path) -> None:
     """What a run leaves on the disk, written and read."""
-    with _explained(recipe, "to be kept in a checkpoint"):
+    with explained(recipe, "to be kept in a checkpoint"):
         checkpoint.save(folder / "newest.npz", model, Standing([{}], 1, [v.numpy() for v in model.variables]))
         checkpoint.restore(folder / "newest.npz", model)
-    with _explained(recipe, "to have held-out rows that can be written"):
+    with explained(recipe, "to have held-out rows that can be written"):
         rows = sampled.named(recipe, model, batches.rows(_ROWS))
         evaluation_rows.bounded(rows)
         np.savez(folder / "rows.npz", allow_pickle=False, **sampled.storable(rows))
     some = keras.tree.map_structure(lambda tensor: tensor[:_ROWS], batch[0])
-    with _explained(recipe, "to be saved and loaded again"):
+    with explained(recipe, "to be saved and loaded again"):
         model.save(folder / "model.keras")
         with warnings.catch_warnings(action="ignore"):  # of optimizers, which nothing here loads
             loaded = keras.saving.load_model(folder / "model.keras", compile=False)
@@ -161,7 +161,7 @@ def _floats(value: Any) -> Any:
     return value.astype(np.float64) if value.dtype.kind in "fV" else value
 
 
-class _explained:  # noqa: N801  # a context, used as a function
+class explained:  # noqa: N801  # a context, used as a function
     """Tell what the recipe's code raised, and that no epoch was lost for it."""
 
     def __init__(self, recipe: Recipe, what: str) -> None:
@@ -178,8 +178,8 @@ class _explained:  # noqa: N801  # a context, used as a function
         place = "" if isinstance(error, ModelportError) else f" ({_place(error, self._recipe.module)})"
         said = text if isinstance(error, ModelportError) else f"{type(error).__name__}: {text}"
         raise FailedPrecondition(
-            f"Expected the recipe {self._recipe.module!r} {self._what}, tried before the first epoch. Received: "
-            f"{said}{place}"
+            f"Expected the recipe {self._recipe.module!r} {self._what}, tried before the first epoch. Received: {said}"
+            f"{place}"
         ) from error
 
 

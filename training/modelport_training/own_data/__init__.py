@@ -47,6 +47,18 @@ def load(options: DataOptions) -> Dataset:
     path = options.path
     if not path.exists():
         raise NotFound(f"Expected the data in {str(path)!r}, which does not exist.")
+    kind = "a folder of images" if path.is_dir() else "TFRecords" if path.suffix in _RECORDS else "a table"
+    for name, value, of in (
+        ("features", options.features, ("TFRecords",)),
+        ("image_size", options.image_size, ("a folder of images",)),
+        ("text", options.text, ("a table",)),
+        ("target", options.target, ("a table", "TFRecords")),
+        ("task", options.task, ("a table", "TFRecords")),
+    ):
+        if value and kind not in of:
+            raise InvalidArgument(
+                f"Expected {name} with {' or '.join(of)} only. Received: it with {kind}, {str(path)!r}."
+            )
     # Each reader stands on a library of its own, which the others need not have.
     if path.is_dir():
         from modelport_training.own_data import image_folder

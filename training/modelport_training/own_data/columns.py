@@ -21,6 +21,7 @@ MOST_CLASSES = 1000  # more different values of a target are no classes
 _DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 )
+_CODE = r"^[+-]?0\d"  # a zero before other digits belongs to a name: 01123, 00
 _BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _BYTES_OF_A_TEXT = 60  # of a Python object, beside its letters
 
@@ -44,6 +45,7 @@ class Column:
     missing: int | None = None  # the first row without a value
     values: set[str] = field(default_factory=set)  # the first different ones
     bytes: int = 0  # of all as texts in memory
+    large: Seen | None = None  # the first number that is infinite, or too large for float32
     seen: int = 0  # rows, with a value or without
 
     def look(self, first: int, values: Any) -> None:
@@ -66,15 +68,25 @@ class Column:
             self.kinds.setdefault("date", (row, texts[0].as_py()))
         elif not arrow.types.is_string(kind):
             self.kinds.setdefault("number", (row, texts[0].as_py()))
+            self._look_for_large(first, values)
         elif self.typed or self.is_text:
             self.kinds.setdefault("text", (row, texts[0].as_py()))
         elif _are_numbers(texts):
             self.kinds.setdefault("number", (row, texts[0].as_py()))
+            self._look_for_large(first, values)
         else:
             for value in compute.unique(texts).to_pylist():
                 found = _kind(value)
                 if found not in self.kinds:
                     self.kinds[found] = (first + int(compute.index(values, value).as_py()), value)
+
+    def _look_for_large(self, first: int, values: Any) -> None:
+        """See a number that float32 has not."""
+        with np.errstate(over="ignore"):
+            wrong = np.isinf(as_numbers(values))
+        if self.large is None and wrong.any():
+            place = int(wrong.argmax())
+            self.large = (first + place, str(values[place].as_py()))
 
     def kind(self, where: str) -> str:
         """ "number", "text" or "boolean".
@@ -99,15 +111,22 @@ class Column:
                 f"{where}, row {other}: the column {self.name!r} is mixed: {another!r}, and in row {row} {value!r}. "
                 f"Put it right, or say --text {self.name} where both are names."
             )
+        if self.large is not None:
+            row, value = self.large
+            raise InvalidArgument(
+                f"{where}, row {row}: the column {self.name!r} has {value!r}, which is no number that float32 has."
+            )
         return next(iter(self.kinds))
 
 
 def as_numbers(values: Any) -> Array:
     """Values of a column of numbers, or of true and false: float32, NaN where there is none."""
-    if arrow.types.is_string(values.type) and not _are_numbers(values.drop_null()):
-        values = compute.cast(values, arrow.bool_())
-    found = compute.cast(compute.cast(values, arrow.float64(), safe=False), arrow.float32(), safe=False)
-    return np.asarray(compute.fill_null(found, float("nan")).to_numpy(zero_copy_only=False))
+    if arrow.types.is_string(values.type):
+        plain = compute.utf8_trim_whitespace(values)
+        values = plain if _are_numbers(values.drop_null()) else compute.cast(plain, arrow.bool_())
+    found = compute.fill_null(compute.cast(values, arrow.float64(), safe=False), float("nan"))
+    with np.errstate(over="ignore"):  # infinite ones are told with their row
+        return np.asarray(found.to_numpy(zero_copy_only=False), np.float32)
 
 
 def as_texts(values: Any) -> Array:
@@ -117,8 +136,11 @@ def as_texts(values: Any) -> Array:
 
 
 def _are_numbers(texts: Any) -> bool:
+    plain = compute.utf8_trim_whitespace(texts)
+    if compute.any(compute.match_substring_regex(plain, _CODE)).as_py():
+        return False
     try:
-        compute.cast(texts, arrow.float64())
+        compute.cast(plain, arrow.float64())
     except arrow.ArrowInvalid:
         return False
     return True

@@ -35,6 +35,15 @@ def load(options: DataOptions) -> Dataset:
     """
     path = options.path
     columns, rows = _look_at(options)
+    if not rows:
+        raise InvalidArgument(f"Expected {_LEAST_ROWS} rows or more in {str(path)!r}. Received: none.")
+    if "" in columns:
+        raise InvalidArgument(
+            f"{path}: a column has no name, such as the index that pandas writes. Name it, or take it out "
+            "(index=False)."
+        )
+    if len(columns) == 1 and (found := next((mark for mark in (";", "\t", "|") if mark in next(iter(columns))), None)):
+        raise InvalidArgument(f"{path}: expected columns with commas between. Received: {found!r} between them.")
     if options.target is None or options.target not in columns:
         raise InvalidArgument(
             f"Expected --target as a column of {str(path)!r}: {', '.join(columns)}. Received: {options.target!r}"
@@ -193,7 +202,7 @@ def _csv(path: Path) -> Iterator[Block]:
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow.string()),
                 strings_can_be_null=True,
-                null_values=["", "NA", "NaN"],
+                null_values=[""],
             ),
         )
         for batch in reader:
@@ -208,7 +217,9 @@ def _csv(path: Path) -> Iterator[Block]:
                 f"{path}, row {at}: expected {one.expected_columns} values. Received: {one.actual_columns}: "
                 f"{one.text[:100]!r}"
             ) from error
-        raise DataLoss(f"{path}: expected a CSV file with a head. Received: {' '.join(str(error).split())}") from error
+        why = " ".join(str(error).split())
+        hint = " Save it as UTF-8." if "UTF8" in why else ""
+        raise DataLoss(f"{path}: expected a CSV file with a head. Received: {why}.{hint}") from error
 
 
 def _parquet(path: Path) -> Iterator[Block]:

@@ -15,6 +15,8 @@ EPOCHS = 20
 BATCH_SIZE = 32
 LEARNING_RATE = 5e-3
 
+_NO_WORDS = 2  # of a vocabulary: what is empty, and what is unknown
+
 
 @keras.saving.register_keras_serializable(package="modelport")
 class MeanOfWords(keras.layers.Layer):
@@ -53,6 +55,8 @@ def build_for(dataset: Dataset, words: int = 20_000, length: int = 256, width: i
     text = keras.Input((), name=name.replace("/", "_"), dtype="string")
     lookup = keras.layers.TextVectorization(max_tokens=words, output_sequence_length=length)
     lookup.adapt(_texts(dataset, name))
+    if lookup.vocabulary_size() <= _NO_WORDS:
+        raise InvalidArgument(f"Expected words in the field {name!r} of {dataset.name!r}. Received: none in any row.")
     tokens = lookup(text)
     vectors = keras.layers.Embedding(lookup.vocabulary_size(), width)(tokens)
     mean = MeanOfWords()([vectors, tokens])

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError
+from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
 from modelport.quiet import native_notes_held_back
 from modelport_training import cli
 from modelport_training.settings import Settings
-from modelport_training.sweep.space import Choice
+from modelport_training.sweep.space import SETTINGS, Choice, settings_with
 
 _WORKER = "MODELPORT_SWEEP_WORKER"  # set in the processes that train
 
@@ -45,9 +45,13 @@ def main(argv: Sequence[str]) -> int:
         choices = [Choice.parse(text) for text in own.set]
         if not choices or own.trials < 1 or own.workers < 1:
             raise InvalidArgument("Expected --set at least once, and --trials and --workers from 1.")
+        names = [choice.name for choice in choices]
+        if doubles := sorted({name for name in names if names.count(name) > 1}):
+            raise InvalidArgument(f"Expected each name once in --set. Received: {', '.join(doubles)} twice.")
         if options.output is None:
             raise InvalidArgument("Expected --output FOLDER: each trial gets a folder in it.")
-        base = Settings(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)})
+        fields = [field.name for field in dataclasses.fields(Settings) if field.name != "fingerprint"]
+        base = Settings(**{name: getattr(options, name) for name in fields})
         _check_optuna()
         return _sweep(base, choices, options.output, own, argv)
     except ModelportError as error:
@@ -69,6 +73,7 @@ def _sweep(
 ) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with native_notes_held_back():
+        from modelport_training.loop.model import check_options
         from modelport_training.sweep import outcome
         from modelport_training.sweep.study import Sweep
     sweep = Sweep(folder, base, choices, own.trials)
@@ -78,9 +83,18 @@ def _sweep(
         tf.get_logger().setLevel("ERROR")  # it warns of each model's functions, as if one were traced again and again
         sweep.run()
         return 0
+    recipe = sweep.recipe()
+    if base.data is not None and not base.data.exists():
+        raise NotFound(f"Expected the data in {str(base.data)!r}, which does not exist.")
+    ends = [value for choice in choices for value in choice.ends()]
+    for name, value in ends:
+        if name not in SETTINGS:
+            check_options(recipe, {name: value})
+        else:
+            settings_with(base, {name: value})
     lock = _lock(folder)
     sweep.prepare()
-    study, recipe = sweep.study(), sweep.recipe()
+    study = sweep.study()
     left = sweep.left(study)
     print(f"{own.trials} trials of {recipe.name}, {left} to be trained, {own.workers} at a time: {folder}", flush=True)
     if left > 0:

@@ -68,6 +68,10 @@ class Choice:
             return trial.suggest_int(self.name, self.low, self.high, log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
+    def ends(self) -> list[tuple[str, Any]]:
+        """Its name with each value, or with both ends of the range."""
+        return [(self.name, value) for value in self.values or (self.low, self.high)]
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**dataclasses.asdict(self), "values": list(self.values)}

@@ -41,6 +41,13 @@ class TeamEpochs:
                 "Expected a model that is trained by Keras' own step, because several workers share each batch. "
                 f"Received: {type(model).__name__} with a {own[0]} of its own. Train it by one."
             )
+        least = min(batches.examples, batches.validation_examples, batches.test_examples)
+        if least < team.size:
+            raise FailedPrecondition(
+                f"Expected an example for each of {team.size} workers in training, validation and held-out examples. "
+                f"Received: {batches.examples}, {batches.validation_examples} and {batches.test_examples}. Train it by "
+                "one."
+            )
         clipped = [
             name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(model.optimizer, name, None)
         ]

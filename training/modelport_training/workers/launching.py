@@ -83,10 +83,12 @@ def _told(rank: int, processes: Sequence[subprocess.Popen[bytes]], logs: Path) -
     killed = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
     log = logs / f"worker-{rank}.log"
     words = [line for line in log.read_text("utf-8", "replace").splitlines() if line.startswith("modelport train:")]
-    why = words[-1].removeprefix("modelport train: ") if words else f"its log: {log}"
     if code >= 0 and words:
-        return f"modelport train: {why}"
-    return f"modelport train: worker {rank} {killed}, so the others were ended. --resume goes on from the last epoch."
+        return words[-1]
+    return (
+        f"modelport train: worker {rank} {killed}, so the others were ended. --resume goes on from the last epoch, "
+        f"where there is one. Its log: {log}"
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
