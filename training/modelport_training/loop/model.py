@@ -127,8 +127,8 @@ def _compile(model: Any, recipe: Recipe, dataset: Dataset, inputs: Any, say: Cal
         are_probabilities = bool((told >= 0).all() and np.allclose(told.sum(axis=-1), 1, atol=1e-2))
         loss: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=not are_probabilities)
         model.compile("adam", loss, metrics=["accuracy"])
-        kind = "probabilities" if are_probabilities else "logits"
-        say(f"The recipe does not compile its model: trained with Adam as a classifier, whose answers are {kind}.")
+        if not are_probabilities:
+            say("The recipe does not compile its model: trained with Adam as a classifier, whose answers are logits.")
         return
     if classes > 2 or (classes == 2 and size > 1):
         raise InvalidArgument(
