@@ -7,8 +7,8 @@ ARG BASE=python:3.11.15-slim-bookworm
 
 # What does not change with our code: more than a gigabyte that is built, pushed and pulled once. pip works from outside
 # on an environment that has none; in `.` there is nothing yet but its requirements. What serves only those who build on
-# TensorFlow (its headers and sources, libclang) and the packages' own tests go: 400 MB. Byte code is made here because a
-# container cannot keep it and TensorFlow starts in a third of the time with it; it is never checked against the sources,
+# TensorFlow and Arrow (headers and sources, libclang) and the packages' own tests go: 400 MB. Byte code is made here because
+# a container cannot keep it and TensorFlow starts in a third of the time with it; it is never checked against the sources,
 # because that would be by their dates.
 FROM ${BASE} AS packages
 ARG SOURCE_DATE_EPOCH=0
@@ -20,7 +20,8 @@ RUN export PIP_PYTHON=/opt/modelport/bin/python PIP_CONSTRAINT=constraints.txt P
  && python -m pip install --no-compile setuptools wheel \
  && python -m pip install --no-compile --no-build-isolation '.[training]' \
  && rm -r /src/* \
- && cd /opt/modelport/lib/python3.11/site-packages && rm -r tensorflow/include tensorflow/xla_aot_runtime_src clang \
+ && cd /opt/modelport/lib/python3.11/site-packages \
+ && rm -r tensorflow/include tensorflow/xla_aot_runtime_src clang pyarrow/include \
  && find . -type d -name tests -prune -exec rm -r {} + \
  && /opt/modelport/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
  && find /opt/modelport -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,8 +100,8 @@ def killed(folder: Path, name: str, kills: int, seconds: float, seed: int) -> in
                 else:
                     os.killpg(process.pid, signal.SIGKILL)
                 done += 1
-            else:
-                break  # it was through
+            else:  # it was through: once more, from the beginning
+                shutil.rmtree(folder / f"{name}-killed")
     subprocess.run(command(name, f"{name}-killed"), cwd=folder, check=True, capture_output=True, timeout=_DEADLINE_S)
     return done
 

@@ -163,6 +163,10 @@ def build(classes):
 }
 
 
+# The kinds that publishing sees: names of inputs and outputs, what is known of a model, text.
+PUBLISHED = ("dicts of inputs and targets", "lists of inputs, tuples of targets", "a subclassed model", "text")
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_it_is_trained_and_published(module: Module, tmp_path: Path, task: str) -> None:
     text, samples = TASKS[task]
@@ -170,8 +174,8 @@ def test_it_is_trained_and_published(module: Module, tmp_path: Path, task: str) 
     trained = train(Settings(recipe=name, output=tmp_path / "run"), stream=None)
     assert len(trained.history) == 2
     assert {key: array.shape for key, array in (*trained.samples.items(), *trained.targets.items())} == samples
-    published = trained.publish(tmp_path / "models", "m")
-    assert published.version == 1
+    if task in PUBLISHED:
+        assert trained.publish(tmp_path / "models", "m").version == 1
 
 
 def test_what_a_model_is_compiled_for_is_seen_by_its_answers(module: Module, tmp_path: Path) -> None:

@@ -56,10 +56,9 @@ def test_killed_and_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_settings_that_do_not_work_end_their_trial_alone(tmp_path: Path) -> None:
-    done = sweep(tmp_path, "--set", "learning_rate=0.001,1e30", "--trials", "4")
+    done = sweep(tmp_path, "--set", "learning_rate=1e30,1e31", "--trials", "1")
     assert "finite" in done.stdout
-    states = {one["values"]["learning_rate"]: one["state"] for one in trials(tmp_path)}
-    assert states.get(1e30, "fail") == "fail"
+    assert [one["state"] for one in trials(tmp_path)] == ["fail"]
 
 
 @pytest.mark.parametrize(

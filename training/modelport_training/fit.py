@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import platform
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, TextIO
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from modelport import atomic, evaluation_rows
-from modelport.errors import FailedPrecondition, ModelportError
-from modelport.run_record import RunRecord
-from modelport_training import lineage, own_data
-from modelport_training.datasets import Dataset, load_dataset
-from modelport_training.datasets.dataset import as_dataset
-from modelport_training.datasets.examples import Array
+from modelport.errors import FailedPrecondition
+from modelport_training.beginning import code_changes, data_of, facts_of
+from modelport_training.finishing import finish, nothing_lost
 from modelport_training.loop import checkpoint
-from modelport_training.loop.batches import Batches, batches_of
+from modelport_training.loop.batches import batches_of
 from modelport_training.loop.checkpoint import Standing
 from modelport_training.loop.model import built, class_weight, learning_rate
-from modelport_training.loop.rehearsal import explained, rehearse
-from modelport_training.loop.sampled import named, output_names, storable
-from modelport_training.loop.way import Way, epochs_of
+from modelport_training.loop.rehearsal import rehearse
+from modelport_training.loop.way import epochs_of
 from modelport_training.recipe import Recipe, load_recipe
-from modelport_training.reporting import learning_curve, run_report
-from modelport_training.reporting.board import Board, profiled, show_mistakes
+from modelport_training.reporting.board import Board, profiled
 from modelport_training.reporting.progress import Display
 from modelport_training.run_folder import RunFolder
 from modelport_training.settings import Plan, Settings
 from modelport_training.trained_model import TrainedModel
 from modelport_training.workers.team import Team, lost_workers, own_folder, share, team, together, told_by_chief
 
-SAMPLES = 64  # held-out examples that go along, to prove and to warm up what is exported
 Watch = Callable[[int, Mapping[str, float]], None]
 # Callbacks that count epochs: told of those that are done, they come to where they were. Others may write files.
 _REMEMBERING = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
@@ -75,7 +63,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
     # Recipe, settings, data.
     recipe = load_recipe(settings.recipe)
     plan = settings.plan(recipe)
-    dataset = _dataset(recipe, plan, settings, crew)
+    dataset = data_of(recipe, plan, settings, crew)
     if recipe.image is None and recipe.inputs is None:
         recipe = dataclasses.replace(recipe, image=dataset.image)
     batches = batches_of(recipe, dataset, plan.batch_size, plan.seed, class_weight(recipe, dataset, plan))
@@ -86,7 +74,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
         run = RunFolder(folder)
         with together(crew):
             record = run.begin(settings, plan, dataset.fingerprint)
-            changes = _code_changes(record, recipe, settings)
+            changes = code_changes(record, recipe, settings)
         if told_by_chief(crew, record is not None and record.finished):
             display.say(f"This run is finished: {settings.folder(recipe)}")
             if crew is not None and not crew.is_chief:
@@ -102,7 +90,7 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
         recorded = settings.way if record is None else record.settings.get("way")
         way = rehearse(recipe, model, batches, batch, callbacks, recorded, crew)
         keras.utils.set_random_seed(plan.seed)
-        facts = _facts(recipe, plan, dataset, way, changes)
+        facts = facts_of(recipe, plan, dataset, way, changes)
         run.write_record({"finished": False, **facts})
         display.say(
             f"{recipe.name} on {dataset.name}: {model.count_params():,} parameters; {batches.examples:,} training, "
@@ -157,10 +145,10 @@ def _train(settings: Settings, crew: Team | None, stream: TextIO | None, watch: 
         if standing.epoch < plan.epochs:
             display.say(_why_stopped(standing, plan, recipe))
 
-        with _nothing_lost(run, standing):
+        with nothing_lost(run, standing):
             _as_best(model, standing)
             metrics = epochs.evaluate(batches.held_out)
-            _finish(recipe, dataset, batches, model, standing, run, {**facts, "metrics": metrics}, display)
+            finish(recipe, dataset, batches, model, standing, run, {**facts, "metrics": metrics}, display)
         return TrainedModel.load(run.path)
 
 
@@ -168,107 +156,6 @@ def _as_best(model: Any, standing: Standing) -> None:
     """Give the model the weights of its best epoch."""
     for variable, value in zip(model.variables, standing.best, strict=True):
         variable.assign(value)
-
-
-def _dataset(recipe: Recipe, plan: Plan, settings: Settings, crew: Team | None) -> Dataset:
-    """The data; whether those of one's own stream is decided once, by the run's beginning and by the chief."""
-    if recipe.load_data is not None:
-        with explained(recipe, "to load its data"):
-            dataset = as_dataset(recipe.load_data())
-    elif settings.data is None:
-        dataset = load_dataset(plan.dataset)
-    else:
-        options = settings.data_options()
-        record = RunFolder(settings.folder(recipe)).read_record() if settings.resume else None
-        if record is not None and options.streamed is None:
-            options = dataclasses.replace(options, streamed=record.dataset.get("streamed"))
-        dataset = own_data.load(options)
-        streamed = told_by_chief(crew, dataset.facts()["streamed"])
-        if streamed != dataset.facts()["streamed"]:
-            dataset = own_data.load(dataclasses.replace(options, streamed=streamed))
-    if settings.fingerprint and dataset.fingerprint != settings.fingerprint:
-        raise FailedPrecondition(
-            f"Expected the data of the run that is made once more, of the fingerprint {settings.fingerprint[:16]}…. "
-            f"Received: {dataset.name!r}, which was changed since ({dataset.fingerprint[:16]}…)."
-        )
-    if crew is not None and crew.tell(dataset.fingerprint.encode()) != dataset.fingerprint.encode():
-        raise FailedPrecondition(
-            "Expected the data that the chief has. Received: others; each worker must have a copy."
-        )
-    return dataset
-
-
-def _code_changes(record: RunRecord | None, recipe: Recipe, settings: Settings) -> list[Mapping[str, Any]]:
-    """What became of the recipe's code since the run began.
-
-    Raises:
-        FailedPrecondition: it was changed, and nobody says why.
-    """
-    if record is None or record.finished:
-        return []
-    now = lineage.code(recipe.module)
-    changed = lineage.changed(record.code, now) if record.code else []
-    if not changed:
-        return list(record.changed_code)
-    if settings.changed_code is None:
-        raise FailedPrecondition(
-            f"Expected the code that the run began with, so that it ends as it would have. Received: changed since in "
-            f'{", ".join(changed)}. Undo the change; or go on all the same: --changed-code "why", which is recorded.'
-        )
-    return [*record.changed_code, {"why": settings.changed_code, "modules": changed, "code": now}]
-
-
-def _finish(
-    recipe: Recipe,
-    dataset: Dataset,
-    batches: Batches,
-    model: Any,
-    standing: Standing,
-    run: RunFolder,
-    facts: Mapping[str, Any],
-    display: Display,
-) -> None:
-    """What is left behind; the record comes last and says that all of it is there."""
-    display.say(
-        f"Held out, as of epoch {standing.best_epoch}: "
-        + ", ".join(f"{name} {value:.4f}" for name, value in facts["metrics"].items())
-    )
-    samples = storable(named(recipe, model, batches.rows(SAMPLES)))
-    atomic.write(run.samples, lambda made: np.savez_compressed(made, allow_pickle=False, **samples))
-    held_out = batches.rows(None)
-    if (some := evaluation_rows.choice(named(recipe, model, held_out))[0]) is not None:
-        held_out = held_out.take(some)
-    rows = storable(named(recipe, model, held_out))
-    atomic.write(run.evaluation, lambda made: np.savez_compressed(made, allow_pickle=False, **rows))
-    title = f"{recipe.name} on {dataset.name}"
-    atomic.write(run.curve, lambda made: learning_curve.draw(made, title, standing.history, standing.best_epoch))
-    atomic.write(run.model, model.save)
-    record = {
-        "finished": True,
-        **facts,
-        "best_epoch": standing.best_epoch,
-        "history": standing.history,
-        "samples": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in samples.items()},
-    }
-    scored = run_report.found(rows, output_names(model), batches.answers(model, held_out))
-    atomic.write_text(run.report, run_report.render(record, rows, scored))
-    if recipe.image is not None:
-        _show_mistakes(run, rows, scored, dataset.class_names)
-    run.write_record(record)
-    shutil.rmtree(run.checkpoint.parent)
-
-
-def _name(names: Sequence[str], number: float) -> str:
-    return names[int(number)] if int(number) < len(names) else str(int(number))
-
-
-def _show_mistakes(run: RunFolder, rows: Mapping[str, Array], scored: run_report.Found, names: Sequence[str]) -> None:
-    """The worst mistakes of an image classifier, for TensorBoard."""
-    for _, details, _ in scored.values():
-        shown = [one for one in details["mistakes"] if "truth" in one]
-        if shown:
-            words = [f"{_name(names, one['truth'])}, told {_name(names, one['told'])}" for one in shown]
-            show_mistakes(run.logs, rows["image"][[int(one["row"]) for one in shown]], words)
 
 
 @contextmanager
@@ -286,44 +173,7 @@ def _told_by_tensorflow(crew: Team | None) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _nothing_lost(run: RunFolder, standing: Standing) -> Iterator[None]:
-    """What goes wrong after the last epoch costs none: the checkpoint is there."""
-    try:
-        yield
-    except Exception as error:
-        text = error.message if isinstance(error, ModelportError) else f"{type(error).__name__}: {error}"
-        raise FailedPrecondition(
-            f"{text} Nothing is lost: the weights of all {standing.epoch} epochs are in {str(run.checkpoint)!r}. Put "
-            "it right and go on with --resume."
-        ) from error
-
-
 def _why_stopped(standing: Standing, plan: Plan, recipe: Recipe) -> str:
     if standing.stale(plan.patience):
         return f"Stopped early: no better {_MONITORED.get(recipe.monitor, recipe.monitor)} in {plan.patience} epochs."
     return "Stopped early: a callback of the recipe asked for it."
-
-
-def _facts(
-    recipe: Recipe, plan: Plan, dataset: Dataset, way: Way, changes: Sequence[Mapping[str, Any]]
-) -> Mapping[str, Any]:
-    """What is known before the training."""
-    return {
-        "recipe": recipe.module,
-        "dataset": dataset.facts(),
-        "settings": {**dataclasses.asdict(plan), "way": way.name, "generator": way.generator, "workers": way.workers},
-        "seed": plan.seed,
-        "labels": list(dataset.class_names),
-        "image": None if recipe.image is None else recipe.image.to_dict(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
-        "code": lineage.code(recipe.module),
-        "revision": lineage.revision(Path.cwd()),
-        "command": sys.argv,
-        "environment": lineage.environment(),
-        "changed_code": list(changes),
-    }

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modelport_training.loop.batches import EVALUATION_BATCH, Batches, InMemory
+from modelport_training.loop.batches import Batches, InMemory
 from modelport_training.loop.philox import philox
+from modelport_training.loop.rows import EVALUATION_BATCH
 
 STEPS_PER_EXECUTION = 64  # in one call of `fit`'s compiled function: fewer ways back into Python
 CALLS_AN_EPOCH = 20  # of the compiled function: so often an epoch can be watched, and ended by Ctrl-C

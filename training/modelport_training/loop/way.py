@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from modelport.errors import FailedPrecondition
 from modelport_training.loop import philox
-from modelport_training.loop.batches import Batches, InMemory, Streamed
+from modelport_training.loop.batches import Batches, InMemory
 from modelport_training.loop.epochs import STEPS_PER_EXECUTION, CompiledEpochs, FitEpochs, Steps
+from modelport_training.loop.streams import Streamed
 from modelport_training.workers.epochs import TeamEpochs
 
 COMPILED, FIT, SHARED = "compiled", "fit", "shared"
