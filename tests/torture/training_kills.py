@@ -81,7 +81,7 @@ def whole(folder: Path, name: str) -> float:
 
 def killed(folder: Path, name: str, kills: int, seconds: float, seed: int) -> int:
     """Train, killed so many times at random moments of a whole training's time; how often it was."""
-    moments, done = random.Random(seed), 0  # noqa: S311
+    moments, done = random.Random(seed), 0  # noqa: S311  # moments, not secrets
     while done < kills:
         with subprocess.Popen(
             command(name, f"{name}-killed"),

@@ -37,7 +37,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line; the options are the fields of `Settings`, and `json`. Exits with 2 when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="modelport train",
-        description="Train a model. Leaves a folder: model.keras, run.json, samples.npz, learning_curve.png, logs/.",
+        description="Train a model. Leaves a folder: model.keras, run.json, samples.npz, report.html, logs/ and more.",
         epilog=f"Built-in recipes: {', '.join(recipes.names())}. Your own is a module: see modelport_training.recipe.",
         allow_abbrev=False,
     )

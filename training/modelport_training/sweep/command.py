@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import fcntl
+import importlib.util
 import os
 import signal
 import subprocess
@@ -60,12 +61,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _check_optuna() -> None:
-    try:
-        import optuna  # noqa: F401
-    except ImportError as error:
-        raise FailedPrecondition(
-            "Expected Optuna, which chooses the settings: pip install 'modelport[sweep]'."
-        ) from error
+    if importlib.util.find_spec("optuna") is None:
+        raise FailedPrecondition("Expected Optuna, which chooses the settings: pip install 'modelport[sweep]'.")
 
 
 def _sweep(
