@@ -31,7 +31,8 @@ class Swarm:
 
     def __init__(self, host: str, folder: Path) -> None:
         stack = Stack(host, folder, NAME)  # for its folders, its images and its environment
-        self.on, self.models, self.config = stack.on.replace("the stack", "a swarm"), stack.models, stack.config
+        self.on, self.models = stack.on.replace("the stack", "a swarm"), stack.models
+        self.config = folder / "config/models.config"  # the stack of one machine has the repository's
         self.docker, self.inspect = stack.docker, stack.inspect
         self._environment = stack.environment
         self._environment |= TIMES
