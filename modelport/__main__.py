@@ -36,39 +36,44 @@ SUBCOMMANDS = {
     ),
     "publish": Subcommand("modelport_export.cli", "publish_main", "serving", "a proven version into the repository"),
     "promote": Subcommand(
-        "modelport_release.commands.promote", "promote_main", "", "which version answers, or bears a label; no restart"
+        "modelport_release.commands.promote",
+        "promote_main",
+        "cli",
+        "which version answers, or bears a label; no restart",
     ),
     "rollback": Subcommand(
-        "modelport_release.commands.promote", "rollback_main", "", "back to the version that was live before"
+        "modelport_release.commands.promote", "rollback_main", "cli", "back to the version that was live before"
     ),
-    "ls": Subcommand("modelport_release.commands.ls", "ls_main", "", "what the repository holds"),
-    "show": Subcommand("modelport_release.commands.show", "show_main", "", "a version in a page"),
-    "diff": Subcommand("modelport_release.commands.show", "diff_main", "", "two versions beside each other"),
-    "pin": Subcommand("modelport_release.commands.collect", "pin_main", "", "keep a version from being collected"),
-    "unpin": Subcommand("modelport_release.commands.collect", "unpin_main", "", "let it be collected again"),
-    "gc": Subcommand("modelport_release.commands.collect", "gc_main", "", "remove old versions that nobody serves"),
+    "ls": Subcommand("modelport_release.commands.ls", "ls_main", "cli", "what the repository holds"),
+    "show": Subcommand("modelport_release.commands.show", "show_main", "cli", "a version in a page"),
+    "diff": Subcommand("modelport_release.commands.show", "diff_main", "cli", "two versions beside each other"),
+    "pin": Subcommand("modelport_release.commands.collect", "pin_main", "cli", "keep a version from being collected"),
+    "unpin": Subcommand("modelport_release.commands.collect", "unpin_main", "cli", "let it be collected again"),
+    "gc": Subcommand("modelport_release.commands.collect", "gc_main", "cli", "remove old versions that nobody serves"),
     "quarantine": Subcommand(
-        "modelport_release.commands.collect", "quarantine_main", "", "take a version from where servers look"
+        "modelport_release.commands.collect", "quarantine_main", "cli", "take a version from where servers look"
     ),
     "verify": Subcommand(
-        "modelport_release.commands.ls", "verify_main", "", "whether versions still are what was written"
+        "modelport_release.commands.ls", "verify_main", "cli", "whether versions still are what was written"
     ),
     "history": Subcommand(
-        "modelport_release.commands.history", "main", "", "what was done with a model's versions, by whom and why"
+        "modelport_release.commands.history", "main", "cli", "what was done with a model's versions, by whom and why"
     ),
-    "report": Subcommand("modelport_release.commands.report", "main", "", "the report of a version, as a page"),
-    "doctor": Subcommand("modelport_release.commands.doctor", "main", "", "what is wrong, and what to type"),
+    "report": Subcommand("modelport_release.commands.report", "main", "cli", "the report of a version, as a page"),
+    "doctor": Subcommand("modelport_release.commands.doctor", "main", "cli", "what is wrong, and what to type"),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
     "down": Subcommand("modelport_serving.docker.stack", "down_main", "docker", "the stack down"),
     "logs": Subcommand("modelport_serving.docker.stack", "logs_main", "docker", "what the stack's services say"),
     "ps": Subcommand("modelport_serving.docker.stack", "ps_main", "docker", "what runs, and how healthy it is"),
-    "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
+    "predict": Subcommand("modelport_client.commands.predict", "main", "cli", "ask a server for predictions"),
     "loadtest": Subcommand(
-        "modelport_client.loadtest_command", "main", "", "ask at a steady rate, and count what fails"
+        "modelport_client.loadtest_command", "main", "cli", "ask at a steady rate, and count what fails"
     ),
-    "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
-    "metadata": Subcommand("modelport_client.cli", "metadata_main", "", "the signatures of a model"),
+    "status": Subcommand(
+        "modelport_client.commands.looking", "status_main", "cli", "the versions of a model and their states"
+    ),
+    "metadata": Subcommand("modelport_client.commands.looking", "metadata_main", "cli", "the signatures of a model"),
     "demo": Subcommand("modelport_training.demo", "main", "training", "the whole path, from data to a swap under load"),
 }
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from modelport_client.cli import add_inputs, add_version, ask, command_parser, parse, print_table, read_inputs
-from modelport_client.client import Client
+from modelport_client.commands.options import add_version, command_parser, connected, parse
+from modelport_client.commands.predict import add_inputs, ask, read_inputs
+from modelport_client.commands.tables import print_table
 from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     if options.seconds < 0:
         parser.error(f"--seconds: expected 0 or more. Received: {options.seconds}")
     inputs, _ = read_inputs(parser, options)
-    with Client(options.server, timeout=options.timeout, retry=not options.no_retry) as client:
+    with connected(options, retry=not options.no_retry) as client:
         ask_once = partial(ask, client, options, inputs)
         ask_once()  # a mistake is told at once, and the connection is there
         with SteadyLoad(ask_once, options.rate, options.threads) as load, contextlib.suppress(KeyboardInterrupt):
@@ -57,7 +58,7 @@ def _report(outcomes: list[Outcome], options: argparse.Namespace) -> int:
         by = ", ".join(f"{count} by version {version}" for version, count in answered_by(outcomes).items())
         row = [str(len(outcomes)), str(len(failed)), by, *(_ms(outcomes, share) for share in (0.5, 0.99, 1.0))]
         columns = ["requests", "failed", "answered", "p50 ms", "p99 ms", "longest ms"]
-        print_table(f"{options.model} at {options.server}", columns, [[str(cell) for cell in row]])
+        print_table(f"{options.model} at {options.server or 'the server'}", columns, [[str(cell) for cell in row]])
         for reason, count in reasons:
             print(f"{count} × {reason}")
     return 1 if failed else 0

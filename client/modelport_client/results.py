@@ -1,36 +1,16 @@
-"""What the client's calls return."""
+"""What the client's calls return, beside predictions: signatures, states, and what is made of tf.Examples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from modelport.dtypes import BY_NUMBER, DType
 from modelport.errors import Code
 from modelport.wire import messages
+from modelport_client.prediction import Array, Prediction
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class Prediction(dict[str, Array]):
-    """Output name -> array, and who answered.
-
-    Attributes:
-        model: the model that was asked.
-        version: the version that answered.
-        signature: the signature that was run.
-    """
-
-    def __init__(
-        self, outputs: Mapping[str, Array], model: str, version: int | None = None, signature: str | None = None
-    ) -> None:
-        super().__init__(outputs)
-        self.model = model
-        self.version = version
-        self.signature = signature
+__all__ = ["Array", "Prediction"]  # of their own module, and part of this one's subject
 
 
 @dataclass(frozen=True)
@@ -77,6 +57,53 @@ class VersionState:
     state: str
     code: Code = Code.OK
     message: str = ""
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class with its score; a signature without labels has empty ones."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The answer of Classify.
+
+    Attributes:
+        rows: of each example its classes, in the order in which the model has them.
+        model: the model that was asked.
+        version: the version that answered; None where the server does not say it (tensorflow/serving over REST).
+        signature: the signature that was run.
+    """
+
+    rows: tuple[tuple[Class, ...], ...]
+    model: str
+    version: int | None = None
+    signature: str | None = None
+
+
+@dataclass(frozen=True)
+class Regressed:
+    """The answer of Regress; `values` has a number of each example, and the others are as in `Classified`."""
+
+    values: list[float]
+    model: str
+    version: int | None = None
+    signature: str | None = None
+
+
+def classified_of(result: messages.ClassificationResult, spec: messages.ModelSpec) -> Classified:
+    """Read what Classify answers."""
+    rows = tuple(tuple(Class(entry.label, entry.score) for entry in row.classes) for row in result.classifications)
+    return Classified(rows, spec.name, spec.version.value, spec.signature_name or None)
+
+
+def regressed_of(result: messages.RegressionResult, spec: messages.ModelSpec) -> Regressed:
+    """Read what Regress answers."""
+    values = [entry.value for entry in result.regressions]
+    return Regressed(values, spec.name, spec.version.value, spec.signature_name or None)
 
 
 _INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow 2 writes it into every SavedModel; it cannot be called

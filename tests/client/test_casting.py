@@ -5,7 +5,7 @@ import pytest
 
 from modelport.dtypes import BY_NAME
 from modelport.errors import InvalidArgument
-from modelport_client.casting import cast
+from modelport_client.inputs.casting import cast
 
 NUMBERS = np.random.default_rng(1).random((2, 5))
 

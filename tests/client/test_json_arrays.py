@@ -7,9 +7,9 @@ import pytest
 
 from modelport.dtypes import BY_NAME
 from modelport.errors import DeadlineExceeded, InvalidArgument
-from modelport_client.deadline import Deadline
-from modelport_client.json_arrays import Mismatch, filled, read_outputs, request_body
 from modelport_client.results import SignatureSpec, TensorSpec
+from modelport_client.transports.deadline import Deadline
+from modelport_client.transports.json_arrays import Mismatch, filled, read_outputs, request_body
 
 
 def written(**inputs):

@@ -7,7 +7,8 @@ import urllib.parse
 import pytest
 
 from modelport.errors import InvalidArgument, Unauthenticated, Unavailable
-from modelport_client import Client, proxies
+from modelport_client import Client
+from modelport_client.transports import proxies
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
 NOBODY = "http://user:secret@127.0.0.1:1"

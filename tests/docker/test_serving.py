@@ -28,7 +28,7 @@ def test_predictions_over_both_transports(site):
     for target in (site.grpc, site.rest):
         with Client(target, timeout=30) as client:
             answers.append(client.predict("digits", SEVEN))
-    assert [answer["label"].tolist() for answer in answers] == [[b"7"], [b"7"]]
+    assert [answer["label"].tolist() for answer in answers] == [["7"], ["7"]]
     assert np.allclose(answers[0]["probabilities"], answers[1]["probabilities"], atol=1e-6)
 
 

@@ -16,7 +16,8 @@ from modelport.history import Entry
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport.serverconfig import Latest, Specific, parse_models
-from modelport_client import Client, grpc_transport
+from modelport_client import Client
+from modelport_client.transports import grpc_protocol
 from modelport_release import promote, rollback
 from modelport_release.doctor.examining import examine
 from modelport_release.promotion.configuration import Configuration
@@ -130,7 +131,7 @@ def test_base_paths_that_somebody_wrote_are_kept(repository, add_version):
 
 def test_no_file_is_made_for_a_server_that_does_not_say_where_its_models_are(repository, server, monkeypatch):
     """tensorflow_model_server does not, nor does a server elsewhere: its own file would not have been that one."""
-    monkeypatch.setattr(grpc_transport, "_BASE_PATH", "not-sent")
+    monkeypatch.setattr(grpc_protocol, "_BASE_PATH", "not-sent")
     with pytest.raises(FailedPrecondition, match=r"models.config', which does not exist. Give its file with --config"):
         promote("m", 1, repository=repository, server=server.grpc_address, timeout=20)
     assert not (repository / "models.config").exists()

@@ -115,7 +115,7 @@ class Demo:
         if not np.allclose(over_grpc["probabilities"], over_rest["probabilities"], rtol=1e-5, atol=1e-6):
             raise FailedPrecondition("Expected equal answers over gRPC and REST; they differ.")
         captions = [
-            f"{answer.decode()} ({share:.0%})" + ("" if int(answer) == truth else f", is {truth}")
+            f"{answer} ({share:.0%})" + ("" if int(answer) == truth else f", is {truth}")
             for answer, share, truth in zip(
                 over_grpc["label"], over_grpc["probabilities"].max(axis=1), labels, strict=True
             )

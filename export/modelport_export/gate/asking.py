@@ -58,7 +58,7 @@ def ask(clients: Sequence[Client], model: str, inputs: Mapping[str, Array]) -> A
             if faults[place]:
                 continue
             try:
-                pieces[place].append(dict(client.predict(model, rows, signature=SERVING_DEFAULT, timeout=_TIMEOUT_S)))
+                pieces[place].append(client.predict(model, rows, signature=SERVING_DEFAULT, timeout=_TIMEOUT_S).raw)
             except ModelportError as error:
                 faults[place] = error.message
         asked += len(chosen)

@@ -245,7 +245,7 @@ class _Asking:
         for signature, inputs in subject.feeds(batch.samples).items():
             parity.refuse_non_finite(signature, expected[signature], subject.model, subject.infinite)
             try:
-                received = dict(self.client.predict(self.name, inputs, signature=signature, timeout=self.timeout))
+                received = self.client.predict(self.name, inputs, signature=signature, timeout=self.timeout).raw
             except ModelportError as error:
                 raise FailedPrecondition(
                     f"Expected the served version to answer {batch.name} of {signature!r}, as the model itself does. "

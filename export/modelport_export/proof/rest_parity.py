@@ -50,7 +50,7 @@ def compare(
             if sum(_bytes(array) for array in inputs.values()) > MOST_BYTES:
                 told[signature] = "not asked: one row is too large for text"
                 continue
-            expected = dict(server.client.predict(name, inputs, signature=signature, timeout=timeout))
+            expected = server.client.predict(name, inputs, signature=signature, timeout=timeout).raw
             if not all(map(parity.is_finite, expected.values())):
                 told[signature] = "not asked: REST cannot carry NaN and infinity alike"
                 continue
@@ -58,7 +58,7 @@ def compare(
                 told[signature] = "not asked: REST cannot carry bytes that are no UTF-8"
                 continue
             try:
-                received = dict(rest.predict(name, inputs, signature=signature, timeout=timeout))
+                received = rest.predict(name, inputs, signature=signature, timeout=timeout).raw
                 parity.differences(expected, received, tolerances[signature])
             except (ModelportError, parity.Different) as error:
                 raise FailedPrecondition(

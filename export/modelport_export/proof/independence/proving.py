@@ -53,7 +53,7 @@ def prove(
 
 def _by_runs(name: str, client: Client, signature: str, inputs: Mapping[str, Array], tolerance: float) -> Verdict:
     def ask(feed: Mapping[str, Array]) -> Mapping[str, Array]:
-        return client.predict(name, feed, signature=signature, timeout=_CALL_TIMEOUT_S)
+        return client.predict(name, feed, signature=signature, timeout=_CALL_TIMEOUT_S).raw
 
     verdict = runs.run(ask, inputs, tolerance)
     return Verdict(True, f"by its graph and {verdict.reason}") if verdict.independent else verdict

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from modelport.errors import DeadlineExceeded, ModelportError, Unavailable
-from modelport_client.deadline import Deadline
+from modelport_client.asking.replicas import Replicas
+from modelport_client.asking.steps import Pause, Steps
+from modelport_client.transports.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -19,23 +20,25 @@ _LONGEST_PAUSE_S = 1.0
 class Retries:
     """Asks again, until the call's deadline, while nobody answers. Thread-safe.
 
-    Only a server that has answered this client before is waited for: it is being restarted, or refuses for the moment
-    (UNAVAILABLE). One that never answered is a wrong address more often than not, and fails at once.
+    Where there are several replicas the next one is asked at once. Else only a server that has answered this client
+    before is waited for: it is being restarted, or refuses for the moment (UNAVAILABLE). One that never answered is a
+    wrong address more often than not, and fails at once.
 
     Pauses double from 50 ms to 1 s, and are drawn from the upper half at random, so that the clients of a server that
     comes back do not all come at once.
 
     Args:
         wanted: False to ask once only.
+        replicas: those that may be asked.
     """
 
-    def __init__(self, wanted: bool) -> None:
+    def __init__(self, wanted: bool, replicas: Replicas) -> None:
         self._wanted = wanted
         self._answered = False
-        self._closed = threading.Event()
+        self._replicas = replicas
 
-    def call(self, attempt: Callable[[], T], deadline: Deadline) -> T:
-        """What `attempt` returns.
+    def call(self, attempt: Callable[[], Steps[T]], deadline: Deadline) -> Steps[T]:
+        """What the steps of `attempt` return.
 
         Raises:
             Unavailable: nobody answered in time; the last reason.
@@ -43,19 +46,24 @@ class Retries:
             ModelportError: what `attempt` raises else, at once.
         """
         pause = _FIRST_PAUSE_S
+        others = len(self._replicas) - 1
         last: Unavailable | None = None
         while True:
             try:
                 deadline.check()
-                answer = attempt()
+                answer = yield from attempt()
             except Unavailable as error:
                 last = error
+                if self._wanted and others > 0:
+                    others -= 1
+                    continue
                 wait = pause * random.uniform(0.5, 1)  # noqa: S311  # no secret
                 if not (self._wanted and self._answered) or wait >= deadline.left:
                     raise
-                if self._closed.wait(wait):
+                if (yield Pause(wait)):
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
+                others = len(self._replicas) - 1
             except DeadlineExceeded as error:
                 if last is None:
                     raise
@@ -66,7 +74,3 @@ class Retries:
             else:
                 self._answered = True
                 return answer
-
-    def close(self) -> None:
-        """Let no call wait any more."""
-        self._closed.set()

@@ -18,9 +18,9 @@ import numpy as np
 
 from modelport.dtypes import DType, Layout, of_array
 from modelport.errors import InvalidArgument
-from modelport_client.casting import cast
-from modelport_client.deadline import Deadline
+from modelport_client.inputs.casting import cast
 from modelport_client.results import Array, SignatureSpec, TensorSpec
+from modelport_client.transports.deadline import Deadline
 
 _SLICE = 16_384  # numbers written at once: 12 ms at the 0.7 µs that a float takes
 _STRING_SLICE = 256  # strings written at once: they may be images of a megabyte, each 1 ms

@@ -24,13 +24,15 @@ from typing import Any
 
 from modelport.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable, Unknown
 from modelport.wire import messages
-from modelport_client import error_hints, json_arrays
-from modelport_client.deadline import Deadline
-from modelport_client.inputs import signature_for, to_arrays
-from modelport_client.rest_transport import RestAnswer, RestTransport, ServableNotFound
+from modelport_client.asking import error_hints
+from modelport_client.asking.retrying import Retries
+from modelport_client.asking.signatures import Signatures
+from modelport_client.asking.steps import Ask, Steps
+from modelport_client.inputs.arrays import signature_for, to_arrays
 from modelport_client.results import Array, Metadata, Prediction
-from modelport_client.retrying import Retries
-from modelport_client.signatures import Signatures
+from modelport_client.transports import json_arrays
+from modelport_client.transports.deadline import Deadline
+from modelport_client.transports.rest_protocol import RestAnswer, ServableNotFound
 
 # Rounds without a pause. One is lost by a swap under the call; where a balancer goes round servers of several versions
 # the next ones meet the right one sooner or later. After these the call pauses as for a server that is away.
@@ -40,29 +42,32 @@ _ROUNDS = 4
 class RestPredictor:
     """See the module for what is certain about an answer."""
 
-    def __init__(self, transport: RestTransport, signatures: Signatures, retries: Retries) -> None:
-        self._transport = transport
+    def __init__(self, signatures: Signatures, retries: Retries) -> None:
         self._signatures = signatures
         self._retries = retries
         self._names_versions = False  # what the last answer did
 
-    def predict(self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline) -> Prediction:
+    def predict(
+        self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline
+    ) -> Steps[Prediction]:
         """See `Client.predict`. All outputs are computed; `outputs` picks from the answer."""
         try:
-            return self._retries.call(lambda: self._rounds(spec, inputs, outputs, deadline), deadline)
+            return (yield from self._retries.call(lambda: self._rounds(spec, inputs, outputs, deadline), deadline))
         except (InvalidArgument, FailedPrecondition, NotFound) as error:
-            raise self._signatures.hinted(error, spec, inputs, outputs, deadline) from error
+            raise (yield from self._signatures.hinted(error, spec, inputs, outputs, deadline)) from error
 
-    def _rounds(self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline) -> Prediction:
+    def _rounds(
+        self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline
+    ) -> Steps[Prediction]:
         metadata = self._signatures.known(spec)
         is_new = metadata is None or not (self._names_versions or spec.HasField("version"))
         if metadata is None or is_new:
-            metadata = self._retries.call(lambda: self._signatures.ask(spec, deadline), deadline)
+            metadata = yield from self._retries.call(lambda: self._signatures.ask(spec, deadline), deadline)
         for _ in range(_ROUNDS):
             try:
-                found = self._round(spec, inputs, outputs, metadata, deadline)
+                found = yield from self._round(spec, inputs, outputs, metadata, deadline)
             except (InvalidArgument, FailedPrecondition, json_arrays.Mismatch) as error:
-                newer = metadata if is_new else self._signatures.ask(spec, deadline)
+                newer = metadata if is_new else (yield from self._signatures.ask(spec, deadline))
                 if newer == metadata and isinstance(error, json_arrays.Mismatch):
                     raise Unknown(f"The answer of model {spec.name!r} is not of its signature. {error}") from error
                 if newer == metadata:
@@ -81,7 +86,7 @@ class RestPredictor:
         outputs: Sequence[str],
         metadata: Metadata,
         deadline: Deadline,
-    ) -> Prediction | Metadata:
+    ) -> Steps[Prediction | Metadata]:
         """The answer, or the metadata by which to ask again.
 
         Raises:
@@ -97,17 +102,17 @@ class RestPredictor:
         elif spec.version_label:
             request.version_label = spec.version_label
         try:
-            answer = self._send(request, with_row or arrays, deadline)
+            answer = yield from self._send(request, with_row or arrays, deadline)
             version = answer.version if answer.version is not None or not is_pinned else metadata.version
             if not spec.HasField("version"):
                 self._names_versions = answer.version is not None
             if version is None:
-                return self._signatures.ask(spec, deadline)
-            answering = self._signatures.of_version(spec.name, version, deadline)
+                return (yield from self._signatures.ask(spec, deadline))
+            answering = yield from self._signatures.of_version(spec.name, version, deadline)
         except ServableNotFound:
             if spec.HasField("version"):
                 raise
-            return self._signatures.ask(spec, deadline)
+            return (yield from self._signatures.ask(spec, deadline))
         if answering != metadata:
             if not spec.HasField("version"):
                 self._signatures.learn(spec, answering)
@@ -123,11 +128,11 @@ class RestPredictor:
             found = json_arrays.without_rows(found, signature)
         return Prediction({alias: found[alias] for alias in outputs or found}, spec.name, version, name)
 
-    def _send(self, request: messages.ModelSpec, arrays: Mapping[str, Array], deadline: Deadline) -> RestAnswer:
+    def _send(self, request: messages.ModelSpec, arrays: Mapping[str, Array], deadline: Deadline) -> Steps[RestAnswer]:
         """Twice when a version by number is not there: of two servers that take turns only one may have it."""
         try:
-            return self._transport.predict(request, arrays, deadline)
+            return (yield Ask("predict", (request, arrays), deadline))
         except ServableNotFound:
             if not request.HasField("version"):
                 raise
-            return self._transport.predict(request, arrays, deadline)
+            return (yield Ask("predict", (request, arrays), deadline))

@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from modelport_client.deadline import Deadline
+from modelport_client.transports.deadline import Deadline
 
 _CURRENT: ContextVar[Deadline] = ContextVar("the deadline of the call that this thread is in")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
 from modelport.wire import messages
-from modelport_client.deadline import Deadline
-from modelport_client.grpc_transport import GrpcTransport
-from modelport_client.inputs import needs_signature, signature_for, to_arrays
+from modelport_client.asking.retrying import Retries
+from modelport_client.asking.signatures import Signatures
+from modelport_client.asking.steps import Ask, Steps
+from modelport_client.inputs.arrays import needs_signature, signature_for, to_arrays
 from modelport_client.results import Array, Metadata, Prediction
-from modelport_client.retrying import Retries
-from modelport_client.signatures import Signatures
+from modelport_client.transports.deadline import Deadline
 
 
 class GrpcPredictor:
@@ -24,49 +24,53 @@ class GrpcPredictor:
     looking anything up, so the usual call is one request from the first on.
     """
 
-    def __init__(self, transport: GrpcTransport, signatures: Signatures, retries: Retries) -> None:
-        self._transport = transport
+    def __init__(self, signatures: Signatures, retries: Retries) -> None:
         self._signatures = signatures
         self._retries = retries
 
-    def predict(self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline) -> Prediction:
+    def predict(
+        self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], deadline: Deadline
+    ) -> Steps[Prediction]:
         """See `Client.predict`."""
         metadata = self._signatures.known(spec)
         is_new = metadata is None and needs_signature(inputs)
         if is_new:
-            metadata = self._ask_metadata(spec, deadline)
+            metadata = yield from self._ask_metadata(spec, deadline)
         request, arrays = spec, None
         try:
             request, arrays = _written(spec, inputs, metadata)
-            return self._send(request, arrays, outputs, deadline)
+            return (yield from self._send(request, arrays, outputs, deadline))
         except (InvalidArgument, FailedPrecondition) as error:
             if is_new:
-                raise self._signatures.hinted(error, request, inputs, outputs, deadline) from error
+                raise (yield from self._signatures.hinted(error, request, inputs, outputs, deadline)) from error
             refusal = error
         except NotFound as error:
-            raise self._signatures.hinted(error, request, inputs, outputs, deadline) from error
+            raise (yield from self._signatures.hinted(error, request, inputs, outputs, deadline)) from error
         try:
-            metadata = self._signatures.ask(spec, deadline)
+            metadata = yield from self._signatures.ask(spec, deadline)
         except ModelportError:
             raise refusal from None
         try:
             again, arrays_again = _written(spec, inputs, metadata)
             if arrays is not None and again == request and _same_kinds(arrays, arrays_again):
                 raise refusal
-            return self._send(again, arrays_again, outputs, deadline)
+            return (yield from self._send(again, arrays_again, outputs, deadline))
         except (InvalidArgument, FailedPrecondition, NotFound) as error:
-            raise self._signatures.hinted(error, spec, inputs, outputs, deadline) from error
+            raise (yield from self._signatures.hinted(error, spec, inputs, outputs, deadline)) from error
 
     def _send(
         self, spec: messages.ModelSpec, arrays: Mapping[str, Array], outputs: Sequence[str], deadline: Deadline
-    ) -> Prediction:
-        return self._retries.call(lambda: self._transport.predict(spec, arrays, outputs, deadline), deadline)
+    ) -> Steps[Prediction]:
+        def attempt() -> Steps[Prediction]:
+            return (yield Ask("predict", (spec, arrays, outputs), deadline))
 
-    def _ask_metadata(self, spec: messages.ModelSpec, deadline: Deadline) -> Metadata:
+        return (yield from self._retries.call(attempt, deadline))
+
+    def _ask_metadata(self, spec: messages.ModelSpec, deadline: Deadline) -> Steps[Metadata]:
         try:
-            return self._retries.call(lambda: self._signatures.ask(spec, deadline), deadline)
+            return (yield from self._retries.call(lambda: self._signatures.ask(spec, deadline), deadline))
         except NotFound as error:
-            raise self._signatures.hinted(error, spec, {}, [], deadline) from error
+            raise (yield from self._signatures.hinted(error, spec, {}, [], deadline)) from error
 
 
 def _written(
@@ -83,4 +87,6 @@ def _written(
 
 
 def _same_kinds(arrays: Mapping[str, Array], others: Mapping[str, Array]) -> bool:
-    return {name: a.dtype for name, a in arrays.items()} == {name: a.dtype for name, a in others.items()}
+    return {name: (a.dtype, a.shape) for name, a in arrays.items()} == {
+        name: (a.dtype, a.shape) for name, a in others.items()
+    }

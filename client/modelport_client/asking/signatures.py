@@ -7,11 +7,11 @@ from typing import Any
 
 from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
 from modelport.wire import messages
-from modelport_client import error_hints
-from modelport_client.deadline import Deadline
-from modelport_client.inputs import signature_for, to_arrays
-from modelport_client.results import Metadata, states_of
-from modelport_client.transport import Transport
+from modelport_client.asking import error_hints
+from modelport_client.asking.steps import Ask, Steps
+from modelport_client.inputs.arrays import signature_for, to_arrays
+from modelport_client.results import Metadata, VersionState
+from modelport_client.transports.deadline import Deadline
 
 _Key = tuple[str, int | None, str | None]
 
@@ -23,13 +23,11 @@ class Signatures:
     number when a server is started anew on other files. The predictors know what is certain about an answer.
 
     Args:
-        transport: asked for what is not known.
         opened: how many connections were opened so far. What was read before the last of them was opened may have come
             from another server.
     """
 
-    def __init__(self, transport: Transport, opened: Callable[[], int] = lambda: 0) -> None:
-        self._transport = transport
+    def __init__(self, opened: Callable[[], int] = lambda: 0) -> None:
         self._opened = opened
         self._known: dict[_Key, tuple[Metadata, int]] = {}
 
@@ -38,20 +36,20 @@ class Signatures:
         found = self._known.get(_key(spec))
         return None if found is None else found[0]
 
-    def ask(self, spec: messages.ModelSpec, deadline: Deadline) -> Metadata:
+    def ask(self, spec: messages.ModelSpec, deadline: Deadline) -> Steps[Metadata]:
         """What the server says now."""
-        metadata = self._transport.metadata(_without_signature(spec), deadline)
+        metadata: Metadata = yield Ask("metadata", (_without_signature(spec),), deadline)
         self.learn(spec, metadata)
         return metadata
 
-    def of_version(self, model: str, version: int, deadline: Deadline) -> Metadata:
+    def of_version(self, model: str, version: int, deadline: Deadline) -> Steps[Metadata]:
         """The metadata of one version, asked for unless they came over the connections that there are now."""
         spec = messages.ModelSpec(name=model)
         spec.version.value = version
         found = self._known.get(_key(spec))
         if found is not None and found[1] == self._opened():
             return found[0]
-        return self.ask(spec, deadline)
+        return (yield from self.ask(spec, deadline))
 
     def learn(self, spec: messages.ModelSpec, metadata: Metadata) -> None:
         """Keep what is known of a version, and that it is what the spec stands for."""
@@ -66,10 +64,10 @@ class Signatures:
         inputs: Any,
         outputs: Sequence[str],
         deadline: Deadline,
-    ) -> ModelportError:
+    ) -> Steps[ModelportError]:
         """The server's refusal with what it would have taken; the bare refusal when that cannot be found out."""
         try:
-            hint = self._hint(error, spec, inputs, outputs, deadline)
+            hint = yield from self._hint(error, spec, inputs, outputs, deadline)
         except ModelportError:
             hint = ""
         return type(error)(f"{error.message}\n{hint}" if hint and hint not in error.message else error.message)
@@ -81,11 +79,11 @@ class Signatures:
         inputs: Any,
         outputs: Sequence[str],
         deadline: Deadline,
-    ) -> str:
+    ) -> Steps[str]:
         if isinstance(error, NotFound):
-            states = states_of(self._transport.status(messages.ModelSpec(name=spec.name), deadline))
+            states: list[VersionState] = yield Ask("status", (messages.ModelSpec(name=spec.name),), deadline)
             return error_hints.of_versions(spec.name, states)
-        metadata = self.known(spec) or self.ask(spec, deadline)
+        metadata = self.known(spec) or (yield from self.ask(spec, deadline))
         try:
             name, signature = signature_for(inputs, spec.signature_name, metadata)
         except FailedPrecondition as error_of_name:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from modelport.dtypes import of_array
-from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec, VersionState
+from modelport_client.results import Array, SignatureSpec, TensorSpec, VersionState
 
 
 def of_inputs(inputs: Mapping[str, Array], name: str, signature: SignatureSpec) -> str:
@@ -35,13 +35,6 @@ def of_outputs(outputs: Sequence[str], signature: SignatureSpec) -> str:
     near = difflib.get_close_matches(wrong[0], signature.outputs, 1, 0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Expected outputs of {sorted(signature.outputs)}. Received: {wrong}.{hint}"
-
-
-def of_signature(name: str, metadata: Metadata) -> str:
-    """A sentence on a signature that does not exist."""
-    near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {name!r}.{hint}"
 
 
 def of_versions(model: str, states: Sequence[VersionState]) -> str:

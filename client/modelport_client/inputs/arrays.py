@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from modelport.dtypes import Layout, of_array
-from modelport.errors import FailedPrecondition, InvalidArgument, from_os_error
+from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport.tensors import as_array
-from modelport_client import error_hints
-from modelport_client.casting import cast
-from modelport_client.results import Array, Metadata, SignatureSpec
+from modelport_client.inputs import frames, pictures
+from modelport_client.inputs.casting import cast
+from modelport_client.results import Array, Metadata, SignatureSpec, TensorSpec
 
 DEFAULT_SIGNATURE = "serving_default"
 IMAGE_SIGNATURE = "serve_image_bytes"
@@ -41,19 +42,25 @@ def signature_for(inputs: Any, name: str, metadata: Metadata) -> tuple[str, Sign
     name = name or _pick(inputs, metadata)
     signature = metadata.signatures.get(name)
     if signature is None:
-        raise FailedPrecondition(error_hints.of_signature(name, metadata))
+        raise FailedPrecondition(_no_signature(name, metadata))
     return name, signature
 
 
 def to_arrays(inputs: Any, signature: SignatureSpec | None) -> dict[str, Array]:
     """Name -> array, with the signature's dtypes where it is given and no value is lost by it.
 
-    A `Path` is read, and it, bytes and str become a string tensor of rank 1.
+    Columns meet inputs by their names, and (N,) fits (N, 1). A frame, or rows as dicts, for a signature of one input of
+    rank 2 that has no column of its name are the values of its rows, side by side in their order. A scalar fits (N, 1), too.
+    A `Path` is read, a folder is its image files, and they, bytes and str become a string tensor of rank 1.
 
     Raises:
         InvalidArgument: values without a name for a signature of several inputs, or values that do not convert.
         NotFound, PermissionDenied: a file cannot be read.
     """
+    if frames.is_frame(inputs):
+        inputs = _as_one_input(frames.columns_of_frame(inputs), signature)
+    elif frames.is_rows(inputs):
+        inputs = _as_one_input(_read_columns(frames.columns_of_rows(inputs)), signature)
     if not isinstance(inputs, Mapping):
         names = list(signature.inputs) if signature is not None else []
         if len(names) != 1:
@@ -65,11 +72,34 @@ def to_arrays(inputs: Any, signature: SignatureSpec | None) -> dict[str, Array]:
     return {name: _to_array(value, name, signature) for name, value in inputs.items()}
 
 
+def _as_one_input(columns: dict[str, Array], signature: SignatureSpec | None) -> dict[str, Array]:
+    if signature is None or len(signature.inputs) != 1:
+        return columns
+    ((name, spec),) = signature.inputs.items()
+    if name in columns or spec.shape is None or len(spec.shape) != 2:
+        return columns
+    width = spec.shape[1] if spec.shape[1] >= 0 else None
+    return {name: frames.side_by_side(columns, width, name)}
+
+
+def _read_columns(columns: Mapping[str, Any]) -> dict[str, Array]:
+    read = {}
+    for name, values in columns.items():
+        try:
+            read[name] = _read(values, None, name)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"Column {name!r}: {error.message}") from error
+    return read
+
+
 def _to_array(value: Any, name: str, signature: SignatureSpec | None) -> Array:
     spec = signature.inputs.get(name) if signature is not None else None
     try:
-        array = _read(value)
-        if spec is None or spec.dtype is None:
+        array = _read(value, spec, name)
+        if spec is None:
+            return array
+        array = _with_rows(array, spec)
+        if spec.dtype is None:
             return array
         try:
             return cast(array, spec.dtype)
@@ -77,12 +107,21 @@ def _to_array(value: Any, name: str, signature: SignatureSpec | None) -> Array:
             is_ = f"{of_array(array).name} {list(array.shape)}"
             raise InvalidArgument(f"{error.message} The input {name!r} should be {spec}, is {is_}.") from error
     except InvalidArgument as error:
-        raise InvalidArgument(f"Input {name!r}: {error.message}") from error
+        text = error.message
+        raise InvalidArgument(text if text.startswith(("Input ", "Column ")) else f"Input {name!r}: {text}") from error
 
 
-def _read(value: Any) -> Array:
+def _with_rows(array: Array, spec: TensorSpec) -> Array:
+    """A column, or a scalar, for an input of one value in each row: in the input's shape."""
+    is_column = array.ndim <= 1 and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] == 1
+    return array.reshape(-1, 1) if is_column else array
+
+
+def _read(value: Any, spec: TensorSpec | None, name: str) -> Array:
+    if frames.is_column(value):
+        value = frames.column(value, name)
     if not isinstance(value, np.ndarray):
-        value = _read_files(value)
+        value = _read_files(value, spec, name)
         if isinstance(value, bytes | str):
             value = [value]
     array = as_array(value)
@@ -102,15 +141,29 @@ def _refuse_surrogates(array: Array) -> None:
         ) from error
 
 
-def _read_files(value: Any) -> Any:
+def _read_files(value: Any, spec: TensorSpec | None, name: str) -> Any:
+    """Files and pictures, alone or in lists, as what is sent of them; all else as it is."""
     if isinstance(value, Path):
-        try:
-            return value.read_bytes()
-        except OSError as error:
-            raise from_os_error(error, "read the image", value) from error
-    if isinstance(value, list | tuple) and any(isinstance(item, Path) for item in value):
-        return [_read_files(item) for item in value]
+        return (
+            [pictures.read_image(path) for path in pictures.files_of(value)] if value.is_dir() else pictures.read(value)
+        )
+    if pictures.is_picture(value):
+        return [_picture(value, spec, name)]
+    if isinstance(value, list | tuple) and any(isinstance(item, Path) or pictures.is_picture(item) for item in value):
+        return [pictures.read(item) if isinstance(item, Path) else _picture(item, spec, name) for item in value]
     return value
+
+
+def _picture(value: Any, spec: TensorSpec | None, name: str) -> Any:
+    if not pictures.is_picture(value):
+        return value
+    return pictures.encoded(value) if spec is None or _is_string(spec) else pictures.pixels(value, spec.shape, name)
+
+
+def _no_signature(name: str, metadata: Metadata) -> str:
+    near = difflib.get_close_matches(name, metadata.signatures, 1, 0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {name!r}.{hint}"
 
 
 def _pick(inputs: Any, metadata: Metadata) -> str:
@@ -126,7 +179,7 @@ def _pick(inputs: Any, metadata: Metadata) -> str:
 def _is_encoded(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(_is_encoded(item) for item in value)
-    return isinstance(value, bytes | Path)
+    return isinstance(value, bytes | Path) or pictures.is_picture(value)
 
 
 def _is_string(spec: Any) -> bool:

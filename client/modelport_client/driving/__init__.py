@@ -1,0 +1,1 @@
+"""Carrying out steps: by waiting, and by awaiting."""

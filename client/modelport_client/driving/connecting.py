@@ -1,0 +1,64 @@
+"""The transports that a connection names; each kind is imported only where it is used."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelport.errors import FailedPrecondition
+from modelport_client.servers import tls
+from modelport_client.servers.connection import Connection
+
+if TYPE_CHECKING:
+    import grpc
+
+    from modelport_client.driving.awaiting import AsyncTransport
+    from modelport_client.driving.waiting import Transport
+
+
+def connected(
+    connection: Connection, credentials: grpc.ChannelCredentials | None, context: ssl.SSLContext | None
+) -> Sequence[Transport]:
+    """A transport for each address, to be waited for."""
+    if connection.is_rest:
+        from modelport_client.transports.rest_protocol import RestProtocol
+        from modelport_client.transports.rest_transport import RestTransport
+
+        context = context or tls.ssl_context(connection)
+        return [RestTransport(RestProtocol(address), context) for address in connection.addresses]
+    from modelport_client.transports.grpc_protocol import GrpcProtocol
+    from modelport_client.transports.grpc_transport import GrpcTransport
+
+    credentials = credentials or tls.channel_credentials(connection)
+    is_replica = len(connection.addresses) > 1
+    return [
+        GrpcTransport(GrpcProtocol(address, is_replica=is_replica), credentials) for address in connection.addresses
+    ]
+
+
+def connected_async(
+    connection: Connection, credentials: grpc.ChannelCredentials | None, context: ssl.SSLContext | None
+) -> Sequence[AsyncTransport]:
+    """A transport for each address, to be awaited."""
+    if connection.is_rest:
+        from modelport_client.transports.rest_protocol import RestProtocol
+
+        try:
+            from modelport_client.transports.async_rest_transport import AsyncRestTransport
+        except ModuleNotFoundError as error:
+            raise FailedPrecondition(
+                f"Expected httpx for REST in AsyncClient; '{error.name}' is not installed. Run: pip install "
+                "'modelport[async]', or ask the gRPC port."
+            ) from error
+        context = context or tls.ssl_context(connection)
+        return [AsyncRestTransport(RestProtocol(address), context) for address in connection.addresses]
+    from modelport_client.transports.async_grpc_transport import AsyncGrpcTransport
+    from modelport_client.transports.grpc_protocol import GrpcProtocol
+
+    credentials = credentials or tls.channel_credentials(connection)
+    is_replica = len(connection.addresses) > 1
+    return [
+        AsyncGrpcTransport(GrpcProtocol(address, is_replica=is_replica), credentials)
+        for address in connection.addresses
+    ]

@@ -1,0 +1,1 @@
+"""From what a user holds to what goes over the wire, the same for all transports."""

@@ -1,0 +1,1 @@
+"""Which server is meant, and with which keys it is spoken to."""

@@ -1,0 +1,1 @@
+"""How one server is spoken to: what goes over the wire for each call, and the four ways to carry it."""
