@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
+from tests.support.blocking import Blocking
 from tests.support.serve_process import ServeProcess
 
 # No example may fail for being slow on a machine that others use, too. `make test-fast` tries fewer of them.
@@ -64,11 +65,12 @@ def server(model_files, tmp_path_factory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(params=["grpc", "rest"])
-def client(request, server) -> Iterator[Client]:
-    """A client of `server`, over each transport."""
-    target = server.grpc_address if request.param == "grpc" else server.rest_address
-    with Client(target, timeout=30) as connected:
+@pytest.fixture(params=["grpc", "rest", "grpc async", "rest async"])
+def client(request, server) -> Iterator[Client | Blocking]:
+    """A client of `server`, over each transport and of each surface."""
+    target = server.grpc_address if request.param.startswith("grpc") else server.rest_address
+    surface = Blocking if request.param.endswith("async") else Client
+    with surface(target, timeout=30) as connected:
         yield connected
 
 

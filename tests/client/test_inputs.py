@@ -6,6 +6,7 @@ import pytest
 from modelport.errors import InvalidArgument
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
+from tests.support.blocking import Blocking
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +28,25 @@ def typed_server(tmp_path_factory):
 
 @pytest.fixture
 def ask(typed_server):
-    """What both transports answer, or refuse with the same error."""
+    """What both transports and both surfaces answer, or refuse with the same error."""
     with (
         Client(typed_server.grpc_address, timeout=30) as grpc_client,
         Client(typed_server.rest_address, timeout=30) as rest_client,
+        Blocking(typed_server.grpc_address, timeout=30) as grpc_async,
+        Blocking(typed_server.rest_address, timeout=30) as rest_async,
     ):
 
         def both(model, inputs, **arguments):
             found = []
-            for client in (grpc_client, rest_client):
+            for client in (grpc_client, rest_client, grpc_async, rest_async):
                 try:
                     answer = client.predict(model, inputs, **arguments)
                     found.append({name: (a.dtype.name, a.shape, a.tolist()) for name, a in sorted(answer.items())})
                 except InvalidArgument as error:
                     found.append(error.message)
-            assert type(found[0]) is type(found[1]), found
+            assert len({type(one) for one in found}) == 1, found
+            assert found[0] == found[2]
+            assert found[1] == found[3]
             if isinstance(found[0], dict):
                 assert found[0] == found[1]
             return found

@@ -15,6 +15,7 @@ from modelport.errors import (
     Unavailable,
 )
 from modelport_client import Client, Prediction
+from tests.support.blocking import Blocking
 
 
 def test_arrays_by_name(client):
@@ -79,9 +80,10 @@ def test_status(client):
     assert client.wait_until_available("affine", 1, timeout=5) == 1
 
 
+@pytest.mark.parametrize("surface", [Client, Blocking])
 @pytest.mark.parametrize("target", ["127.0.0.1:1", "http://127.0.0.1:1"])
-def test_nobody_there(target):
-    with Client(target, timeout=5) as client:
+def test_nobody_there(target, surface):
+    with surface(target, timeout=5) as client:
         with pytest.raises(Unavailable, match=r"No server answers at .*127.0.0.1:1"):
             client.predict("m", {"x": np.zeros(1, np.float32)})
         with pytest.raises(DeadlineExceeded, match=r"within 0.3 s; last: No server answers"):
@@ -94,13 +96,14 @@ def test_a_deadline(client):
     assert client.predict("slow", {"seconds": np.float32(0)})["done"] == 0
 
 
+@pytest.mark.parametrize("surface", [Client, Blocking])
 @pytest.mark.parametrize("kind", ["gRPC", "REST"])
 @pytest.mark.slow
-def test_the_server_goes_in_the_middle_of_a_call(serve, add_version, tmp_path, kind):
+def test_the_server_goes_in_the_middle_of_a_call(serve, add_version, tmp_path, kind, surface):
     add_version(tmp_path / "slow", 1, "slow")
     process = serve("--model_name=slow", f"--model_base_path={tmp_path}/slow", "--port=auto", "--rest_api_port=auto")
     outcome: list[ModelportError] = []
-    with Client(process.address(kind), timeout=30, retry=False) as client:
+    with surface(process.address(kind), timeout=30, retry=False) as client:
         client.predict("slow", {"seconds": np.float32(0)})
 
         def ask() -> None:

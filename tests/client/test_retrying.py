@@ -9,6 +9,7 @@ import pytest
 
 from modelport.errors import DeadlineExceeded, ModelportError, Unavailable
 from modelport_client import Client
+from tests.support.blocking import Blocking
 
 X = {"x": np.zeros(1, np.float32)}
 
@@ -36,9 +37,11 @@ def start(serve, add_version, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("kind", ["gRPC", "REST"])
+@pytest.mark.parametrize(
+    ("kind", "surface"), [("gRPC", Client), ("REST", Client), ("gRPC", Blocking), ("REST", Blocking)]
+)
 @pytest.mark.slow
-def test_a_killed_server_that_comes_back_costs_no_request(start, kind):
+def test_a_killed_server_that_comes_back_costs_no_request(start, kind, surface):
     grpc_port, rest_port = free_ports(2)
     flags = (f"--port={grpc_port}", f"--rest_api_port={rest_port}")
     process = start(1, *flags)
@@ -46,7 +49,7 @@ def test_a_killed_server_that_comes_back_costs_no_request(start, kind):
     answers, errors, ending = [], [], threading.Event()
 
     def ask():
-        with Client(target, timeout=60) as client:
+        with surface(target, timeout=60) as client:
             while not ending.wait(0.01):
                 try:
                     answers.append(client.predict("m", X)["y"].item())

@@ -153,6 +153,49 @@ def wide(folder: Path) -> Path:
     return _save(module, folder, {"serving_default": call, "flat": flat, "echo": echo})
 
 
+def columns(folder: Path) -> Path:
+    """`serving_default(price float[?,1], count int64[?], name string[?]) -> total float[?,1], tag string[?], raw_bytes`.
+
+    `tag` is the name with an `é`; `raw_bytes` is the name as it came.
+    """
+    module = tf.Module()
+    specs = [
+        tf.TensorSpec([None, 1], tf.float32, name="price"),
+        tf.TensorSpec([None], tf.int64, name="count"),
+        tf.TensorSpec([None], tf.string, name="name"),
+    ]
+
+    @tf.function(input_signature=specs)
+    def call(price, count, name):
+        total = price * tf.cast(count, tf.float32)[:, None]
+        return {"total": total, "tag": tf.strings.join([name, "é"]), "raw_bytes": tf.identity(name)}
+
+    return _save(module, folder, {"serving_default": call})
+
+
+def pictures(folder: Path) -> Path:
+    """`serving_default(image uint8[?,2,3,1]) -> total int64[?]`, `rgb(image float[?,2,3,3])`, `serve_image_bytes`."""
+    module = tf.Module()
+
+    def summed(image):
+        return {"total": tf.reduce_sum(tf.cast(image, tf.int64), [1, 2, 3])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 1], tf.uint8, name="image")])
+    def call(image):
+        return summed(image)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 3], tf.float32, name="image")])
+    def rgb(image):
+        return summed(image)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def encoded(image_bytes):
+        images = tf.map_fn(lambda one: tf.io.decode_png(one, 1), image_bytes, fn_output_signature=tf.uint8)
+        return summed(images)
+
+    return _save(module, folder, {"serving_default": call, "rgb": rgb, "serve_image_bytes": encoded})
+
+
 def endless_init(folder: Path) -> Path:
     """`serving_default(x float[?]) -> y = x`, with an operation at loading that never ends."""
     v1 = tf.compat.v1

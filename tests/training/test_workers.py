@@ -90,7 +90,7 @@ def test_one_is_killed_and_the_other_goes_on_alone(alone: Path, tmp_path: Path) 
 def test_what_the_chief_refuses_ends_all(alone: Path) -> None:
     done = run(alone.parent, *EPOCHS, "--output", "run", "--workers", "2")
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].endswith("a finished run; overwrite replaces it.")
+    assert "a finished run; --overwrite (overwrite=True) replaces it." in done.stderr
 
 
 REFUSED = """

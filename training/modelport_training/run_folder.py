@@ -128,7 +128,8 @@ class RunFolder:
             return None
         if not settings.resume:
             done = "a finished run" if record.finished else "an unfinished run"
-            way = "overwrite replaces it" if record.finished else "resume goes on with it, overwrite replaces it"
+            replaces = "--overwrite (overwrite=True) replaces it"
+            way = replaces if record.finished else f"--resume (resume=True) goes on with it, {replaces}"
             raise AlreadyExists(f"Expected no run in {str(self.path)!r}. Received: {done}; {way}.")
         _check_same(self.path, record, plan, fingerprint)
         return record

@@ -36,6 +36,23 @@ class Limits:
         return self.rows is not None or self.bytes is not None
 
 
+def halves(arrays: Mapping[str, Array], at_least: int) -> Limits:
+    """The limits of a request that was found too large.
+
+    Args:
+        arrays: what was sent.
+        at_least: bytes; a smaller request is not taken to be too large.
+
+    Raises:
+        FailedPrecondition: it is smaller, or has one row.
+        InvalidArgument: inputs with different numbers of rows.
+    """
+    rows = _rows_of(arrays)
+    if rows < 2 or size_of(arrays) < at_least:
+        raise FailedPrecondition(f"Expected two rows and {at_least} bytes at least, to cut a request.")
+    return Limits(rows=(rows + 1) // 2)
+
+
 Predict = Callable[[Mapping[str, Array], int | None], Steps[Prediction]]
 """Asks for some rows, of a version by number or of the one that is meant."""
 

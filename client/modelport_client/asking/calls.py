@@ -94,8 +94,8 @@ class Calls:
         metadata = self._signatures.known(spec) or (yield from self._metadata(spec, deadline))
         name, signature = signature_for(inputs, spec.signature_name, metadata)
         arrays = to_arrays(inputs, signature)
-        if big_requests.size_of(arrays) < at_least:
-            raise FailedPrecondition(f"Expected a request of {at_least} bytes at least, to cut it.")
+        if at_least:
+            limits = big_requests.halves(arrays, at_least)
 
         def ask(part: Mapping[str, Array], version: int | None) -> Steps[Prediction]:
             of_part = _with_signature(spec, name)

@@ -94,6 +94,8 @@ class RestPredictor:
         """
         name, signature = signature_for(inputs, spec.signature_name, metadata)
         arrays = to_arrays(inputs, signature)
+        if arrays.keys() - signature.inputs.keys():  # over REST a server passes over them, and answers without
+            raise InvalidArgument(error_hints.of_inputs(arrays, name, signature))
         with_row = json_arrays.filled(arrays)
         request = messages.ModelSpec(name=spec.name, signature_name=name)
         is_pinned = spec.HasField("version") or not self._names_versions

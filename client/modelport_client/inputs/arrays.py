@@ -50,7 +50,7 @@ def to_arrays(inputs: Any, signature: SignatureSpec | None) -> dict[str, Array]:
     """Name -> array, with the signature's dtypes where it is given and no value is lost by it.
 
     Columns meet inputs by their names, and (N,) fits (N, 1). A frame, or rows as dicts, for a signature of one input of
-    rank 2 that has no column of its name are the values of its rows, side by side in their order. A scalar fits (N, 1), too.
+    rank 2 that has no column of its name are the values of its rows, side by side in their order. A scalar fits (N, 1).
     A `Path` is read, a folder is its image files, and they, bytes and str become a string tensor of rank 1.
 
     Raises:
