@@ -154,7 +154,7 @@ def wide(folder: Path) -> Path:
 
 
 def columns(folder: Path) -> Path:
-    """`serving_default(price float[?,1], count int64[?], name string[?]) -> total float[?,1], tag string[?], raw_bytes`.
+    """`serving_default(price float[?,1], count int64[?], name string[?]) -> total float[?,1], tag, raw_bytes`.
 
     `tag` is the name with an `é`; `raw_bytes` is the name as it came.
     """

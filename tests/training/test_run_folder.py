@@ -125,7 +125,7 @@ def quick(folder: Path, **changes: object) -> Settings:
 
 def test_a_finished_run_is_not_replaced_unasked(tmp_path: Path) -> None:
     first = train(quick(tmp_path), stream=None)
-    with pytest.raises(AlreadyExists, match="Received: a finished run; --overwrite .* replaces it"):
+    with pytest.raises(AlreadyExists, match=r"Received: a finished run; --overwrite .* replaces it"):
         train(quick(tmp_path), stream=None)
     resumed = train(quick(tmp_path, resume=True), stream=None)
     assert resumed.history == first.history
@@ -135,7 +135,9 @@ def test_a_finished_run_is_not_replaced_unasked(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_not_replaced_unasked(tmp_path: Path) -> None:
     RunFolder(tmp_path).write_record({"finished": False})
-    with pytest.raises(AlreadyExists, match="an unfinished run; --resume .* goes on with it, --overwrite .* replaces it"):
+    with pytest.raises(
+        AlreadyExists, match=r"an unfinished run; --resume .* goes on with it, --overwrite .* replaces it"
+    ):
         train(quick(tmp_path), stream=None)
 
 

@@ -48,7 +48,7 @@ def connected_async(
             from modelport_client.transports.async_rest_transport import AsyncRestTransport
         except ModuleNotFoundError as error:
             raise FailedPrecondition(
-                f"Expected httpx for REST in AsyncClient; '{error.name}' is not installed. Run: pip install "
+                f"Expected aiohttp for REST in AsyncClient; '{error.name}' is not installed. Run: pip install "
                 "'modelport[async]', or ask the gRPC port."
             ) from error
         context = context or tls.ssl_context(connection)

@@ -32,7 +32,7 @@ def span(method: str, model: str, target: str, headers: Mapping[str, str]) -> It
         try:
             yield carrier
         except ModelportError as error:
-            current.set_attribute("error.type", type(error).__name__)
+            current.set_attribute("error.type", error.code.name)
             raise
 
 
