@@ -72,7 +72,7 @@ def test_it_comes_back(clients: list[Any], signature: str, data: st.DataObject) 
     for place, client in enumerate(clients):
         is_rest = place >= 2
         if is_rest and signature in OVER_GRPC:
-            with pytest.raises((InvalidArgument, Unimplemented), match="Use gRPC|Conversion of JSON Value"):
+            with pytest.raises((InvalidArgument, Unimplemented), match=r"Use gRPC|Conversion of JSON Value"):
                 client.predict("m", {"x": values}, signature=signature)
             continue
         back = client.predict("m", {"x": values}, signature=signature).raw["y"]
