@@ -23,7 +23,7 @@ _SHOWN_ROWS = 10
 class Prediction(dict[str, Array]):
     """Output name -> array, and who answered.
 
-    Strings are text: an array of `str`. As bytes stay those of an output whose name ends in `_bytes`, which is how
+    The outputs are in the order of their names. Strings are text: an array of `str`. As bytes stay those of an output whose name ends in `_bytes`, which is how
     TensorFlow Serving's API marks what is no text, and those of an output in which not all values are UTF-8.
 
     Attributes:
@@ -36,8 +36,8 @@ class Prediction(dict[str, Array]):
     def __init__(
         self, outputs: Mapping[str, Array], model: str, version: int | None = None, signature: str | None = None
     ) -> None:
-        super().__init__({name: _readable(name, array) for name, array in outputs.items()})
-        self.raw = dict(outputs)
+        self.raw = dict(sorted(outputs.items()))  # a map on the wire has no order
+        super().__init__({name: _readable(name, array) for name, array in self.raw.items()})
         self.model = model
         self.version = version
         self.signature = signature
