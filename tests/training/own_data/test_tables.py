@@ -94,6 +94,16 @@ WRONG = {
         {},
         r"row 2: the column 'day' is a date \('2024-01-31'\)",
     ),
+    "decimal commas": (
+        HEAD.replace("town", "size") + '1,"3,5",1.5,true\n2,"1.234,5",2.5,true\n' * 20,
+        {},
+        r"row 2: the column 'size' has numbers with a comma \('3,5'\)",
+    ),
+    "classes with a fraction": (
+        HEAD + "1,High,1.5,true\n2,Low,2.5,true\n" * 20,
+        {"task": "classification"},
+        r"the target 'price' has numbers with a fraction \('1.5'\)",
+    ),
     "a row that is too short": (HEAD + ROW * 30 + "1,2\n" + ROW, {}, r"row 32: expected 4 values. Received: 2: '1,2'"),
     "no target": (HEAD + ROW * 30, {"target": None}, "--target as a column.*rooms, town, price, cheap.*Received: None"),
     "a target that is not there": (HEAD + ROW * 30, {"target": "prize"}, "Received: 'prize'"),

@@ -21,6 +21,7 @@ MOST_CLASSES = 1000  # more different values of a target are no classes
 _DATE = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 )
+_WITH_COMMA = re.compile(r"[+-]?\d+(?:[. ]\d{3})*(?:,\d+)+")  # 3,14 and 1.234,5; 1,000 as well
 _CODE = r"^[+-]?0\d"  # a zero before other digits belongs to a name: 01123, 00
 _BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _BYTES_OF_A_TEXT = 60  # of a Python object, beside its letters
@@ -41,7 +42,7 @@ class Column:
     name: str
     is_text: bool = False
     typed: bool = False
-    kinds: dict[str, Seen] = field(default_factory=dict)  # number, text, boolean, date: the first of each
+    kinds: dict[str, Seen] = field(default_factory=dict)  # number, comma, text, boolean, date: the first of each
     missing: int | None = None  # the first row without a value
     values: set[str] = field(default_factory=set)  # the first different ones
     bytes: int = 0  # of all as texts in memory
@@ -105,6 +106,14 @@ class Column:
                 "it is: make numbers of it (a weekday, days since), take it out, or say "
                 f"--text {self.name}."
             )
+        if "comma" in self.kinds:
+            row, value = self.kinds["comma"]
+            if set(self.kinds) <= {"comma", "number"}:
+                raise InvalidArgument(
+                    f"{where}, row {row}: the column {self.name!r} has numbers with a comma ({value!r}). Write them with a "
+                    f"point and without separators, or say --text {self.name} where they are names."
+                )
+            self.kinds.setdefault("text", self.kinds.pop("comma"))
         if len(self.kinds) > 1:
             (row, value), (other, another) = sorted(self.kinds.values())[:2]
             raise InvalidArgument(
@@ -151,4 +160,6 @@ def _kind(told: str) -> str:
         return "boolean"
     if _are_numbers(arrow.array([told])):
         return "number"
-    return "date" if _DATE.fullmatch(told) else "text"
+    if _DATE.fullmatch(told):
+        return "date"
+    return "comma" if _WITH_COMMA.fullmatch(told.strip()) else "text"

@@ -112,6 +112,11 @@ def _classes(options: DataOptions, target: Column) -> tuple[str, ...] | None:
             row, value = target.kinds.get("text", (0, ""))
             raise InvalidArgument(f"{where}, row {row}: the target {target.name!r} is text ({value!r}), and no number.")
         return None
+    if kind == "number" and (broken := sorted(value for value in target.values if not float(value).is_integer())):
+        raise InvalidArgument(
+            f"{where}: the target {target.name!r} has numbers with a fraction ({broken[0]!r}), which are no classes. "
+            "Leave out --task classification, or make names of them."
+        )
     if len(target.values) >= MOST_CLASSES:
         raise InvalidArgument(
             f"{where}: the target {target.name!r} has {MOST_CLASSES} different values or more: no classes."
