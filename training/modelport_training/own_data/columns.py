@@ -110,8 +110,8 @@ class Column:
             row, value = self.kinds["comma"]
             if set(self.kinds) <= {"comma", "number"}:
                 raise InvalidArgument(
-                    f"{where}, row {row}: the column {self.name!r} has numbers with a comma ({value!r}). Write them with a "
-                    f"point and without separators, or say --text {self.name} where they are names."
+                    f"{where}, row {row}: the column {self.name!r} has numbers with a comma ({value!r}). Write them "
+                    f"with a point and without separators, or say --text {self.name} where they are names."
                 )
             self.kinds.setdefault("text", self.kinds.pop("comma"))
         if len(self.kinds) > 1:
