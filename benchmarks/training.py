@@ -25,8 +25,8 @@ MODELS = {
     " L.Dense(10, activation='softmax')]",
     "scaled": "[L.Input((784,)), L.Dense(64, activation='relu'), Scale(), L.Dense(10, activation='softmax')]",
 }
-# What people write, with the recipes' learning rate. `fit` leaves the weights of the last epoch, and ours keeps those of
-# the lowest validation loss; so that like is compared with like, the accuracy of both is told for `fit`.
+# What people write, with the recipes' learning rate. `fit` leaves the weights of the last epoch, and ours keeps those
+# of the lowest validation loss; so that like is compared with like, the accuracy of both is told for `fit`.
 PLAIN = """
 import json, sys, time
 import keras

@@ -23,8 +23,9 @@ _SHOWN_ROWS = 10
 class Prediction(dict[str, Array]):
     """Output name -> array, and who answered.
 
-    The outputs are in the order of their names. Strings are text: an array of `str`. As bytes stay those of an output whose name ends in `_bytes`, which is how
-    TensorFlow Serving's API marks what is no text, and those of an output in which not all values are UTF-8.
+    The outputs are in the order of their names. Strings are text: an array of `str`. As bytes stay those of an output
+    whose name ends in `_bytes`, which is how TensorFlow Serving's API marks what is no text, and those of an output in
+    which not all values are UTF-8.
 
     Attributes:
         raw: the same with all strings as the bytes that came over the wire.
