@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from modelport_training.settings import Settings
 from modelport_training.sweep.space import Choice, settings_with
 
 _NAME = "sweep"
-_JOURNAL, _SPACE = "journal.log", "sweep.json"
+_JOURNAL, _SPACE, _LOCK = "journal.log", "sweep.json", ".lock"
 _UNJUDGED = 5  # trials that are not ended before their time, so that there is something to be worse than
 _FAILED = "failed"  # why, of a trial whose settings do not work
 
@@ -85,8 +86,7 @@ class Sweep:
     def run(self) -> None:
         """Train trials until there are enough; several processes may do so at once."""
         study = self.study()
-        while self.left(study) > 0:
-            trial = study.ask()
+        while (trial := self._begun(study)) is not None:
             try:
                 study.tell(trial, self._value(trial))
             except optuna.TrialPruned:
@@ -95,6 +95,12 @@ class Sweep:
                 trial.set_user_attr(_FAILED, error.message)
                 study.tell(trial, state=TrialState.FAIL)
                 print(f"trial {trial.number}: {error.message}", flush=True)
+
+    def _begun(self, study: optuna.Study) -> optuna.Trial | None:
+        """A trial, or None when there are enough; processes look and begin one after the other."""
+        with (self.folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return study.ask() if self.left(study) > 0 else None
 
     def left(self, study: optuna.Study) -> int:
         """Trials that are still to be begun."""
