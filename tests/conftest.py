@@ -15,6 +15,7 @@ from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
 from tests.support.blocking import Blocking
 from tests.support.serve_process import ServeProcess
+from tests.support.shared import shared_folder
 
 # No example may fail for being slow on a machine that others use, too. `make test-fast` tries fewer of them.
 settings.register_profile("all", deadline=None)
@@ -25,15 +26,17 @@ settings.load_profile("all")
 @pytest.fixture(scope="session")
 def model_files(tmp_path_factory) -> Path:
     """The models of `models.py`, each under its name; `affine-2` and `affine-3` have these offsets."""
-    from tests.support import models  # TensorFlow: not for tests without models
 
-    root = tmp_path_factory.mktemp("model-files")
-    models.affine(root / "affine-2", 2.0)
-    models.affine(root / "affine-3", 3.0)
-    for write in (models.matrix, models.slow, models.counter, models.row_counter, models.centred, models.slow_rows):
-        write(root / write.__name__)
-    models.endless_init(root / "endless_init")
-    return root
+    def write_all(root: Path) -> None:
+        from tests.support import models  # TensorFlow: not for tests without models
+
+        models.affine(root / "affine-2", 2.0)
+        models.affine(root / "affine-3", 3.0)
+        for write in (models.matrix, models.slow, models.counter, models.row_counter, models.centred, models.slow_rows):
+            write(root / write.__name__)
+        models.endless_init(root / "endless_init")
+
+    return shared_folder(tmp_path_factory, "model-files", write_all)
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modelport_training import Dataset, Settings, TrainedModel, train
+from tests.support.shared import shared_folder
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +21,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained
 
     def get(name: str) -> TrainedModel:
         if name not in done:
-            folder = tmp_path_factory.mktemp("runs") / name
-            done[name] = train(Settings(recipe=name, output=folder), stream=None)
+            settings = Settings(recipe=name)
+            folder = shared_folder(
+                tmp_path_factory, f"run-{name}", lambda path: train(replace(settings, output=path), stream=None)
+            )
+            done[name] = TrainedModel.load(folder)
         return done[name]
 
     return get

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from modelport_export.images import ImageInput
 from modelport_training import Settings, TrainedModel, train
 from modelport_training.run_folder import RunFolder
 from tests.support.recipes import ON_DIGITS
+from tests.support.shared import shared_folder
 
 Trained = Callable[[str], TrainedModel]
 
@@ -123,13 +125,20 @@ def quick(folder: Path, **changes: object) -> Settings:
     return Settings(**{"recipe": "sequential", "epochs": 1, "batch_size": 256, "output": folder, **changes})
 
 
-def test_a_finished_run_is_not_replaced_unasked(tmp_path: Path) -> None:
-    first = train(quick(tmp_path), stream=None)
+@pytest.fixture
+def finished(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A finished run of the quick settings, to be done with as one likes."""
+    made = shared_folder(tmp_path_factory, "quick-run", lambda path: train(quick(path), stream=None))
+    return shutil.copytree(made, tmp_path / "run")
+
+
+def test_a_finished_run_is_not_replaced_unasked(finished: Path) -> None:
+    first = TrainedModel.load(finished)
     with pytest.raises(AlreadyExists, match=r"Received: a finished run; --overwrite .* replaces it"):
-        train(quick(tmp_path), stream=None)
-    resumed = train(quick(tmp_path, resume=True), stream=None)
+        train(quick(finished), stream=None)
+    resumed = train(quick(finished, resume=True), stream=None)
     assert resumed.history == first.history
-    other = train(quick(tmp_path, overwrite=True, seed=1), stream=None)
+    other = train(quick(finished, overwrite=True, seed=1), stream=None)
     assert other.history != first.history
 
 
@@ -151,19 +160,17 @@ def test_an_unfinished_run_is_not_replaced_unasked(tmp_path: Path) -> None:
         ({"recipe": "scaled"}, r"recipe was '.*\.sequential' and is '.*\.scaled'"),
     ],
 )
-def test_other_settings_are_not_resumed(tmp_path: Path, change: dict[str, object], said: str) -> None:
-    train(quick(tmp_path), stream=None)
+def test_other_settings_are_not_resumed(finished: Path, change: dict[str, object], said: str) -> None:
     with pytest.raises(FailedPrecondition, match=said):
-        train(quick(tmp_path, resume=True, **change), stream=None)
+        train(quick(finished, resume=True, **change), stream=None)
 
 
-def test_other_data_are_not_resumed(tmp_path: Path) -> None:
-    train(quick(tmp_path), stream=None)
-    record = json.loads((tmp_path / "run.json").read_text())
+def test_other_data_are_not_resumed(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
     record["dataset"]["fingerprint"] = "0" * 64
-    (tmp_path / "run.json").write_text(json.dumps(record))
+    (finished / "run.json").write_text(json.dumps(record))
     with pytest.raises(FailedPrecondition, match="the data had the fingerprint 0000"):
-        train(quick(tmp_path, resume=True), stream=None)
+        train(quick(finished, resume=True), stream=None)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -16,6 +16,7 @@ import pytest
 
 from modelport.errors import InvalidArgument
 from modelport_training.workers.cluster import Cluster, cluster
+from tests.support.shared import shared_folder
 
 TRAIN = [sys.executable, "-m", "modelport", "train", "two_branch", "--patience", "0"]
 EPOCHS = ("--epochs", "4")
@@ -32,10 +33,13 @@ def history(folder: Path) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    done = run(folder, *EPOCHS, "--output", "run")
-    assert done.returncode == 0, done.stderr
-    return folder / "run"
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        done = run(folder, *EPOCHS, "--output", "run")
+        assert done.returncode == 0, done.stderr
+
+    return shared_folder(tmp_path_factory, "alone", train) / "run"
 
 
 def assert_equal(one: Path, other: Path) -> None:
