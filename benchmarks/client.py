@@ -1,7 +1,7 @@
 """What our client costs: beside raw gRPC stubs, the official package's way, and ovmsclient, in turns on one server.
 
 `python benchmarks/client.py [--calls N] [--no-install]`. Times are medians; a ratio is the other's time over ours, so
-above 1 ours is faster.
+above 1 ours is faster. tritonclient speaks another protocol, and there is no Triton here to ask by it.
 """
 
 from __future__ import annotations

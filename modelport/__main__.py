@@ -6,6 +6,7 @@ version, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import io
@@ -134,6 +135,10 @@ def _run(subcommand: Subcommand, name: str, argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
+    except OSError as error:  # of the output: a full disk behind `> file`, for one; ours tell of their own files
+        with contextlib.suppress(OSError):
+            print(f"modelport {name}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -8,7 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_client.asking.big_requests import Limits
@@ -65,7 +65,7 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         under_way: int = DEFAULT_UNDER_WAY,
     ) -> None:
-        _refuse_without_loop()
+        self._loop = _running_loop()
         if under_way < 1:
             raise InvalidArgument(f"Expected 1 request under way at least. Received: {under_way}")
         connection = resolve(target, ca=ca, cert=cert, key=key, headers=headers)
@@ -105,7 +105,7 @@ class AsyncClient:
         label: str | None = None,
         signature: str | None = None,
         outputs: Sequence[str] = (),
-        batch_rows: int | None = None,
+        batch_rows: int | Literal["auto"] | None = None,
         batch_bytes: int | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
@@ -133,8 +133,17 @@ class AsyncClient:
         if under_way < 1:
             raise InvalidArgument(f"Expected 1 batch under way at least. Received: {under_way}")
         waiting: deque[asyncio.Task[Prediction]] = deque()
+        source = _each(batches)
+        ended: Exception | None = None
         try:
-            async for inputs in _each(batches):
+            while ended is None:
+                if len(waiting) == under_way:
+                    yield await waiting.popleft()
+                try:
+                    inputs = await anext(source)
+                except Exception as error:  # of the iterable, StopAsyncIteration too
+                    ended = error
+                    continue
                 call = self.predict(
                     model,
                     inputs,
@@ -146,10 +155,10 @@ class AsyncClient:
                     headers=headers,
                 )
                 waiting.append(asyncio.create_task(call))
-                if len(waiting) == under_way:
-                    yield await waiting.popleft()
             while waiting:
                 yield await waiting.popleft()
+            if not isinstance(ended, StopAsyncIteration):
+                raise ended
         finally:
             for task in waiting:
                 task.cancel()
@@ -246,6 +255,11 @@ class AsyncClient:
         return await self._run("wait_until_available", model, steps)
 
     async def _run(self, method: str, model: str, steps: Steps[T], headers: Mapping[str, str] | None = None) -> T:
+        if asyncio.get_running_loop() is not self._loop:
+            steps.close()
+            raise FailedPrecondition(
+                "Expected the event loop in which this AsyncClient was made. Make one in each loop."
+            )
         told = self._headers if headers is None else {**self._headers, **checked_headers(headers)}
         with tracing.span(method, model, self.target, told) as sent:
             return await self._driver.run(steps, sent)
@@ -254,9 +268,9 @@ class AsyncClient:
         return Deadline(self.timeout if timeout is None else positive(timeout), self.target)
 
 
-def _refuse_without_loop() -> None:
+def _running_loop() -> asyncio.AbstractEventLoop:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError as error:
         raise FailedPrecondition(
             "Expected AsyncClient to be made within an event loop, in an async function."

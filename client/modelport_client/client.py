@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelport.errors import InvalidArgument
 from modelport_client.asking.big_requests import Limits
@@ -17,6 +17,7 @@ from modelport_client.asking.replicas import Replicas
 from modelport_client.asking.steps import Steps, T
 from modelport_client.driving import tracing
 from modelport_client.driving.connecting import connected
+from modelport_client.driving.threads import in_order
 from modelport_client.driving.waiting import Driver
 from modelport_client.prediction import Prediction
 from modelport_client.results import Classified, Metadata, Regressed, VersionState
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from modelport.serverconfig import ServerConfig
 
 DEFAULT_TIMEOUT_S = 10.0
+_LONGEST_S = 10_000_000  # four months; sockets and gRPC take no endless ones
 
 
 class Client:
@@ -109,7 +111,7 @@ class Client:
         label: str | None = None,
         signature: str | None = None,
         outputs: Sequence[str] = (),
-        batch_rows: int | None = None,
+        batch_rows: int | Literal["auto"] | None = None,
         batch_bytes: int | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
@@ -132,9 +134,9 @@ class Client:
                 it.
             outputs: the outputs wanted; by default all.
             batch_rows: cut the inputs into requests of so many rows, four of them under way; one version answers all.
-            batch_bytes: or of so many bytes. Inputs of more than 1 GiB, and those that the server finds too large, are
-                cut anyhow. Only for a model whose outputs have a row for each row; and each row's answer must not
-                depend on the others.
+                "auto": only where they are more than 1 GiB, or the server or a proxy finds them too large. For models
+                that answer each row by itself, with a row in each output: who cuts says that it is one.
+            batch_bytes: or into requests of so many bytes.
             timeout: seconds for all of it, encoding included; by default the client's.
             headers: for this call, beside the client's.
 
@@ -183,7 +185,8 @@ class Client:
             headers: see `predict`.
 
         Raises:
-            What `predict` raises, for the first batch that it does for; later ones are given up.
+            What `predict` raises, for the first batch that it does for; later ones are given up. What `batches` raises,
+            after the answers to what it gave before.
         """
         if under_way < 1:
             raise InvalidArgument(f"Expected 1 batch under way at least. Received: {under_way}")
@@ -200,17 +203,7 @@ class Client:
                 headers=headers,
             )
 
-        pool = ThreadPoolExecutor(under_way, "modelport-batches")
-        waiting: deque[Future[Prediction]] = deque()
-        try:
-            for inputs in batches:
-                waiting.append(pool.submit(ask, inputs))
-                if len(waiting) == under_way:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        return in_order((partial(ask, inputs) for inputs in batches), under_way)
 
     def classify(
         self,
@@ -387,4 +380,6 @@ def positive(seconds: float) -> float:
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise InvalidArgument(f"Expected a timeout of more than 0 seconds. Received: {seconds!r}")
+    if seconds > _LONGEST_S or math.isnan(seconds):
+        raise InvalidArgument(f"Expected a timeout of {_LONGEST_S:,} seconds at most. Received: {seconds!r}")
     return seconds

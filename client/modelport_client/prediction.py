@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 # The API's own sign of strings that are no text: its REST port writes them as base64.
-_BYTES_SUFFIX = "_bytes"
+BYTES_SUFFIX = "_bytes"
 _SHOWN_ROWS = 10
 
 
@@ -120,7 +120,7 @@ class Prediction(dict[str, Array]):
 
 
 def _readable(name: str, array: Array) -> Array:
-    if array.dtype != object or name.endswith(_BYTES_SUFFIX):
+    if array.dtype != object or name.endswith(BYTES_SUFFIX):
         return array
     text = np.empty(array.shape, object)
     try:

@@ -153,6 +153,25 @@ def test_it_wants_an_event_loop() -> None:
     asyncio.run(make())
 
 
+def test_another_event_loop(address: str) -> None:
+    made: list[AsyncClient] = []
+
+    async def make() -> None:
+        made.append(AsyncClient(address))
+        await made[0].predict("affine", X)
+
+    async def use() -> None:
+        with pytest.raises(FailedPrecondition, match="in which this AsyncClient was made"):
+            await made[0].predict("affine", X)
+
+    async def whole() -> None:
+        await make()
+        await asyncio.to_thread(asyncio.run, use())
+        await made[0].close()
+
+    asyncio.run(whole())
+
+
 def test_without_aiohttp_grpc_still_works(server: Any, tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -52,12 +55,15 @@ def test_answers_without_a_row_for_each_row(serve: Callable, publish: Callable, 
 
 @pytest.mark.parametrize("surface", [Client, Blocking])
 def test_a_limit_that_is_found_out(server: Any, fronts: Any, surface: Any) -> None:
-    """2 MB of rows for a proxy that takes 600 kB: cut into halves until they fit. Less than 1 MB is not tried again."""
+    """5.7 MB of JSON for a proxy that takes 2 MB: cut into halves until they fit, if one says so.
+
+    Less than 1 MiB of values is not cut any further: that the server is without room has another reason.
+    """
     sizes = []
 
     def respond(front: Any) -> None:
         size = int(front.headers.get("Content-Length", 0))
-        if size > 600_000:
+        if size > 2_000_000:
             sizes.append(size)
             front.read_body()
             front.send(413, b"<html>Request Entity Too Large</html>")
@@ -66,13 +72,15 @@ def test_a_limit_that_is_found_out(server: Any, fronts: Any, surface: Any) -> No
 
     front_answer = fronts.respond_versioned
     with surface(fronts.start(server.rest_address, respond), timeout=60) as client:
-        x = np.arange(300_000, dtype=np.float32)
-        assert np.array_equal(client.predict("affine", {"x": x})["y"], x / 2 + 2)
-        assert len(sizes) == 7  # 2.7 MB, and its halves and quarters
+        x = np.arange(600_000, dtype=np.float32)
+        assert np.array_equal(client.predict("affine", {"x": x}, batch_rows="auto")["y"], x / 2 + 2)
+        assert len(sizes) == 1 + 2  # the whole, and its halves
+        with pytest.raises(ResourceExhausted, match=r"HTTP status 413.*\n.*batch_rows='auto' cuts it"):
+            client.predict("affine", {"x": x})
         with pytest.raises(ResourceExhausted, match="HTTP status 413"):
-            client.predict("affine", {"x": x[:200_000]})
+            client.predict("affine", {"x": x[:250_000]}, batch_rows="auto")
         with pytest.raises(ResourceExhausted, match="HTTP status 413"):
-            client.predict("matrix", {"x": np.ones((1, 300_000), np.float32)})
+            client.predict("matrix", {"x": np.ones((1, 500_000), np.float32)}, batch_rows="auto")
 
 
 @pytest.mark.slow
@@ -108,6 +116,51 @@ def test_one_version_answers_all_parts(serve: Callable, add_version: Callable, t
         thread.join(60)
     assert {(1, 2.0), (2, 3.0)} == {(version, value) for version, values in seen for value in values}
     assert all(len(values) == 1 for _, values in seen)
+
+
+def test_replicas_that_are_updated_one_by_one(serve: Callable, add_version: Callable, tmp_path: Any) -> None:
+    """One has version 1 alone, the other version 2: the parts go to the one that answered the first."""
+    addresses: dict[str, list[str]] = {"gRPC": [], "REST": []}
+    for version in (1, 2):
+        add_version(tmp_path / f"m{version}", version, "affine-2")
+        process = serve(
+            "--model_name=m", f"--model_base_path={tmp_path}/m{version}", "--port=auto", "--rest_api_port=auto"
+        )
+        for kind, found in addresses.items():
+            found.append(process.address(kind))
+    for found in addresses.values():
+        with Client(found, timeout=30) as client:
+            for _ in range(3):
+                assert client.predict("m", {"x": X[:6]}, batch_rows=1)["y"].tolist() == (X[:6] / 2 + 2).tolist()
+
+
+def test_what_the_iterable_raises_comes_after_the_answers(client: Any) -> None:
+    def batches() -> Any:
+        yield {"x": X[:1]}
+        yield {"x": X[1:2]}
+        raise RuntimeError("of the user")
+
+    seen = []
+    with pytest.raises(RuntimeError, match="of the user"):
+        seen.extend(answer["y"].item() for answer in client.predict_batches("affine", batches()))
+    assert seen == [2.0, 2.5]
+
+
+def test_ctrl_c_does_not_wait_for_parts(serve: Callable, add_version: Callable, tmp_path: Any) -> None:
+    add_version(tmp_path / "m", 1, "slow_rows")
+    process = serve("--model_name=m", f"--model_base_path={tmp_path}/m", "--port=auto")
+    code = (
+        "import os, signal, threading, numpy as np\nfrom modelport_client import Client\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"client = Client({process.address('gRPC')!r}, timeout=60)\n"
+        "threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "try: client.predict('m', {'seconds': np.full(8, 20, np.float32)}, batch_rows=1)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as asking:
+        begin = time.monotonic()
+        assert asking.communicate(timeout=30)[0] == "interrupted\n"
+        assert time.monotonic() - begin < 15
 
 
 def test_a_hundred_thousand_rows_in_bounded_memory(server: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,7 +172,70 @@ def test_headers_over_rest(server: Server, fronts: Any, surface: Any) -> None:
         client.predict("affine", X)
 
 
-@pytest.mark.parametrize("headers", [{"a b": "c"}, {"a": "line\nbreak"}, {"a": "ü"}, {"x-bin": "a"}, {"a": 1}])
+@pytest.mark.parametrize("surface", [Client, Blocking])
+def test_names_of_headers_have_no_case(server: Server, fronts: Any, surface: Any) -> None:
+    seen: list[list[str]] = []
+
+    def respond(front: Any) -> None:
+        seen.append(front.headers.get_all("x-key"))
+        fronts.respond_versioned(front)
+
+    with surface(fronts.start(server.rest_address, respond), headers={"X-Key": "old"}) as client:
+        client.predict("affine", X, headers={"x-key": "new"})
+    assert all(one == ["new"] for one in seen)
+
+
+def test_arguments_of_the_other_transport() -> None:
+    context = ssl.create_default_context()
+    for target, arguments in (
+        ("localhost:1", {"ssl_context": context}),
+        ("http://localhost:1", {"ssl_context": context}),
+        ("https://localhost:1", {"credentials": grpc.ssl_channel_credentials()}),
+    ):
+        with pytest.raises(InvalidArgument, match=r"Expected (https://|a gRPC target)"):
+            Client(target, **arguments)
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a number for a user."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(Path, "home", none)
+    assert resolve("prod").addresses == ("prod",)
+
+
+def test_a_file_that_is_broken_does_not_matter_to_an_address(nothing_said: Path) -> None:
+    nothing_said.write_text("nonsense")
+    assert resolve("localhost:1").addresses == ("localhost:1",)
+
+
+@pytest.mark.parametrize("target", ["http://", "http://a:99999", "https://:1"])
+def test_urls_that_are_none(target: str) -> None:
+    with pytest.raises(InvalidArgument, match="a URL such as"):
+        Client(target)
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e10, True, "3"])
+def test_time_outs_that_are_none(timeout: Any) -> None:
+    with pytest.raises(InvalidArgument, match="Expected a timeout"):
+        Client("localhost:1", timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "3"},
+        {"grpc-timeout": "1"},
+        {"a b": "c"},
+        {"a": "line\nbreak"},
+        {"a": "ü"},
+        {"x-bin": "a"},
+        {"a": 1},
+    ],
+)
 def test_headers_that_cannot_be_sent(headers: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=r"Expected (a header's name|ASCII text)"):
         Client("localhost:1", headers=headers)

@@ -89,6 +89,8 @@ def test_refusals(asked: Any) -> None:
         ({"x": [1.0], "y": 2.0}, r"single value for \['y'\]"),
         ({"x": [[1.0, "a"]]}, "feature 'x' of row 0. Received: float, str"),
         ({"x": [object()]}, "feature 'x' of row 0. Received: object"),
+        ({"x": np.array(["2024-01-01"], "datetime64[ns]")}, "Received: datetime64"),
+        ({"x": ["\ud800"]}, "UTF-8 can carry in feature 'x'"),
         ({"x": [2**63]}, "integers of 64 bits in feature 'x'"),
         ({"x": [1e300]}, "float32 can carry in feature 'x'"),
         ([{"x": 1.0}, 2], "row 1: int"),
@@ -100,6 +102,21 @@ def test_refusals(asked: Any) -> None:
 def test_what_is_no_example(examples: Any, words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         to_input(examples)
+
+
+def kinds_of(examples: Any) -> list[str | None]:
+    return [one.features.feature["x"].WhichOneof("kind") for one in to_input(examples).example_list.examples]
+
+
+def test_a_feature_has_one_kind_in_all_examples() -> None:
+    assert kinds_of({"x": [1, 2.5]}) == ["float_list", "float_list"]
+    assert kinds_of([{"x": 1}, {"x": 2.5}]) == ["float_list", "float_list"]
+
+
+def test_missing_texts_are_left_out() -> None:
+    for frame in (pandas.DataFrame, polars.DataFrame, pyarrow.table):
+        first, second = to_input(frame({"x": ["a", None]})).example_list.examples
+        assert (len(first.features.feature), len(second.features.feature)) == (1, 0)
 
 
 def test_tensorflow_reads_them_the_same() -> None:

@@ -16,6 +16,10 @@ import pytest
 from pyarrow import parquet
 
 from modelport.__main__ import main
+from modelport.dtypes import BY_NAME
+from modelport.errors import FailedPrecondition
+from modelport_client import Prediction
+from modelport_client.commands import answer_files
 from modelport_serving import AUTO, Options, Server
 
 NAMES = ["a,b", 'q"', "ü", "line\nbreak", ""]
@@ -126,7 +130,10 @@ def test_columns_side_by_side(predict: Callable, tmp_path: Path) -> None:
         ("x.csv", 'price,count,name\n1,1,"a\n', "Expected CSV in UTF-8"),
         ("x.jsonl", '{"price": 1, "count": 1, "name": "a"}\nnonsense\n', "JSON in line 2"),
         ("x.jsonl", '{"price": 1, "count": 1.5, "name": "a"}\n', "After 0 rows that were answered: Input 'count'"),
+        ("x.csv", "price,count,name\n1,1_000,a\n", "Received: '1_000'"),
+        ("x.csv", 'price,count,name\n1,1,"a\nb"\n\n1,c,d\n', "line 5 .*Received: 'c'"),
         ("x.npz", "nonsense", "Expected arrays"),
+        ("x.npz", "", "Expected arrays"),
         ("x.parquet", "nonsense", "Expected Parquet"),
     ],
 )
@@ -140,6 +147,65 @@ def test_files_that_are_not_as_they_should_be(
     assert pytest.importorskip("re").search(words, said), said
     assert (tmp_path / "a.csv").read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.csv", name])
+
+
+def test_every_dtype_into_every_file(served: Server, tmp_path: Path) -> None:
+    """Outputs of rank 3, of bfloat16, of bytes with zeros at the end and of text beside bytes that are none."""
+    bfloat16 = BY_NAME["bfloat16"].numpy
+    answer = Prediction(
+        {
+            "cube": np.arange(3200, dtype=np.float32).reshape(2, 40, 40),
+            "small": np.array([1.5, 2.5], bfloat16),
+            "raw_bytes": np.array([b"a", b"\xff"], object),
+            "tag": np.array([b"a", "ü".encode()], object),
+        },
+        "m",
+    )
+    for kind in ("csv", "jsonl", "npz", "parquet"):
+        with answer_files.writing(tmp_path / f"a.{kind}") as write:
+            write(answer, None)
+            write(answer, None)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert json.loads(rows[1]["cube"]) == answer["cube"][1].tolist()
+    assert json.loads(rows[1]["raw_bytes"]) == {"b64": "/w=="}
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert lines[1]["cube"] == answer["cube"][1].tolist()
+    assert (lines[0]["raw_bytes"], lines[0]["tag"], lines[0]["small"]) == ({"b64": "YQ=="}, "a", 1.5)
+    arrays = np.load(tmp_path / "a.npz")
+    assert arrays["raw_bytes"].tolist() == [b"a", b"\xff"] * 2
+    assert arrays["small"].dtype == np.float32
+    table = parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    assert (table[1]["raw_bytes"], table[1]["tag"], table[1]["small"]) == (b"\xff", "ü", 2.5)
+    for kind, outputs, words in (
+        ("npz", {"t": np.array([b"a\0"], object)}, "zero byte"),
+        ("npz", {"t": np.array([b"\xff"], object)}, "no UTF-8"),
+        ("parquet", {"t": np.array([b"\xff"], object)}, "no UTF-8"),
+        ("csv", {"t": np.array([1j])}, "complex"),
+        ("csv", {"t": np.array(1.0)}, "one value for each row"),
+    ):
+        with pytest.raises(FailedPrecondition, match=words), answer_files.writing(tmp_path / f"b.{kind}") as write:
+            write(Prediction(outputs, "m"), None)
+        assert not (tmp_path / f"b.{kind}").exists()
+
+
+def test_a_long_inline_input(predict: Callable) -> None:
+    code, said = predict("matrix", "--input", json.dumps([[1.0, 2.0, 3.0]] * 100), "--json")
+    assert code == 0, said
+
+
+def test_the_same_file_twice(predict: Callable, tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv")
+    code, said = predict("columns", "--input", tmp_path / "rows.csv", "--output", tmp_path / "rows.csv")
+    assert code == 1
+    assert "another file" in said
+    assert (tmp_path / "rows.csv").read_text().startswith("id,name")
+
+
+def test_rows_of_lines_as_features(predict: Callable, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"a": 1, "b": 2, "c": 3}\n')
+    code, said = predict("matrix", "--input", tmp_path / "x.jsonl", "--json")
+    assert code == 0, said
 
 
 def test_words_that_are_wrong(predict: Callable, tmp_path: Path) -> None:
@@ -156,11 +222,12 @@ def test_words_that_are_wrong(predict: Callable, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(predict: Callable, served: Server, tmp_path: Path) -> None:
-    """/dev/full takes nothing: what the error says comes from the system."""
+    """/dev/full takes nothing."""
     write_csv(tmp_path / "rows.csv")
     words = ["predict", "columns", "--input", str(tmp_path / "rows.csv"), "--json", "--server", served.grpc_address]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "modelport", *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
         )
-    assert done.returncode != 0
+    assert done.returncode == 1
+    assert done.stderr.decode().strip().splitlines()[-1].endswith("No space left on device")

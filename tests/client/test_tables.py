@@ -81,7 +81,10 @@ def test_a_frame_for_an_input_of_rank_2(asked: Any, kind: str) -> None:
         (pandas.DataFrame({**COLUMNS, "count": [1.5, 2, 3]}), "Input 'count'.*int64.*double"),
         (polars.DataFrame({**COLUMNS, "count": [1, None, 3]}), "Column 'count'.*1 without"),
         (pyarrow.table({**COLUMNS, "name": ["a", None, "b"]}), "Column 'name'.*1 without"),
-        (pandas.DataFrame({**COLUMNS, "name": ["a", None, "b"]}), "Input 'name'"),
+        (pandas.DataFrame({**COLUMNS, "name": ["a", None, "b"]}), "Column 'name'.*1 without"),
+        (pandas.DataFrame({**COLUMNS, "price": pandas.array([1, None, 2], "Int64")}), "Column 'price'.*1 without"),
+        ({**COLUMNS, "price": np.ma.masked_array([1.0, 2, 3], mask=[0, 1, 0])}, "Input 'price'.*masked"),
+        ({**COLUMNS, "price": polars.DataFrame({"a": [1.0]})}, "Column 'price': expected"),
         ([{"price": 1.0}, {"prise": 2.0}], "columns \\['price'\\] in each row. Row 1"),
         ([{"price": 1.0}, 3], "dict for each row.*row 1: int"),
         (pandas.DataFrame([[1, 2]], columns=["price", "price"]), "two columns 'price'"),
@@ -98,6 +101,21 @@ def test_a_frame_of_another_width(asked: Any) -> None:
         asked.predict("matrix", pandas.DataFrame({"a": [1.0], "b": [2.0]}))
     with pytest.raises(InvalidArgument, match=r"text in \['b'\]"):
         asked.predict("matrix", pandas.DataFrame({"a": [1.0], "b": ["x"], "c": [1.0]}))
+
+
+def test_columns_of_a_frame_keep_their_digits(asked: Any) -> None:
+    """Side by side numpy would make one dtype of them first, and round 16777217 without a word."""
+    for values in ([16777217], [2**63 + 1]):
+        with pytest.raises(InvalidArgument, match=r"Column 'a'.*without loss"):
+            asked.predict("matrix", pandas.DataFrame({"a": values, "b": [0.5], "c": [1.0]}))
+    with pytest.raises(InvalidArgument, match="Column 'a'"):
+        asked.predict("matrix", pandas.DataFrame({"a": pandas.to_datetime(["2024-01-01"]), "b": [1], "c": [1]}))
+
+
+def test_nulls_within_lists(asked: Any) -> None:
+    for frame in (pyarrow.table({"x": [[1.0, None, 2]]}), polars.DataFrame({"x": [[1.0, None, 2.0]]})):
+        with pytest.raises(InvalidArgument, match=r"Column 'x'.*1 without"):
+            asked.predict("matrix", frame)
 
 
 def test_a_column_of_arrays(asked: Any) -> None:

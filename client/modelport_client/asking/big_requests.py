@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,21 +13,29 @@ from modelport_client.prediction import Array, Prediction
 
 # Half of what a gRPC message may have: what is beyond it in the answer, or around the arrays, has the other half.
 _MOST_BYTES = 1 << 30
+# Bytes. No limit on messages in the field is lower by default: nginx' is this, gRPC's 4 MiB. A smaller request that
+# is refused with RESOURCE_EXHAUSTED met a server without room, which more requests do not help.
+_SMALLEST_LIMIT = 1 << 20
 _UNDER_WAY = 4  # parts: one that is computed, one that is sent, one that is read, and one to spare
 _ROUNDS = 4  # of asking anew because a version changes while its parts are asked
 
 
+AUTO = "auto"
+
+
 @dataclass(frozen=True)
 class Limits:
-    """How large a request may be: `rows` and `bytes` of its inputs."""
+    """How large a request may be: `rows` (or "auto", as many as go) and `bytes` of its inputs."""
 
-    rows: int | None = None
+    rows: int | str | None = None
     bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name, limit in (("batch_rows", self.rows), ("batch_bytes", self.bytes)):
-            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-                raise InvalidArgument(f"Expected a {name} of 1 at least. Received: {limit!r}")
+            if limit is None or (limit == AUTO and name == "batch_rows"):
+                continue
+            if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+                raise InvalidArgument(f"Expected a {name} of 1 at least, or batch_rows='auto'. Received: {limit!r}")
 
     @property
     def are_given(self) -> bool:
@@ -36,31 +43,8 @@ class Limits:
         return self.rows is not None or self.bytes is not None
 
 
-def halves(arrays: Mapping[str, Array], at_least: int) -> Limits:
-    """The limits of a request that was found too large.
-
-    Args:
-        arrays: what was sent.
-        at_least: bytes; a smaller request is not taken to be too large.
-
-    Raises:
-        FailedPrecondition: it is smaller, or has one row.
-        InvalidArgument: inputs with different numbers of rows.
-    """
-    rows = _rows_of(arrays)
-    if rows < 2 or size_of(arrays) < at_least:
-        raise FailedPrecondition(f"Expected two rows and {at_least} bytes at least, to cut a request.")
-    return Limits(rows=(rows + 1) // 2)
-
-
 Predict = Callable[[Mapping[str, Array], int | None], Steps[Prediction]]
 """Asks for some rows, of a version by number or of the one that is meant."""
-
-
-def is_big(inputs: Any) -> bool:
-    """Whether arrays are larger than one message may be."""
-    values = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-    return sum(value.nbytes for value in values if isinstance(value, np.ndarray)) > _MOST_BYTES
 
 
 def size_of(arrays: Mapping[str, Array]) -> int:
@@ -83,7 +67,7 @@ def predict(arrays: Mapping[str, Array], limits: Limits, ask: Predict, wanted: i
     Raises:
         InvalidArgument: inputs with different numbers of rows, or a scalar.
         FailedPrecondition: answers that have not a row for each row.
-        ResourceExhausted: the server takes not even one row.
+        ResourceExhausted: the server takes not even one row, or not even 1 MiB.
         NotFound: the versions change as fast as they are asked.
     """
     count = _rows_of(arrays)
@@ -110,10 +94,10 @@ def _ask_part(arrays: Mapping[str, Array], ask: Predict, version: int | None) ->
     try:
         answer = yield from ask(arrays, version)
     except ResourceExhausted:
-        if count < 2:
+        if count < 2 or size_of(arrays) < _SMALLEST_LIMIT:
             raise
     else:
-        _refuse_other_rows(answer, count)
+        refuse_other_rows(answer, count)
         return answer
     half = count // 2
     one = yield from _ask_part({name: array[:half] for name, array in arrays.items()}, ask, version)
@@ -132,7 +116,8 @@ def _rows_of(arrays: Mapping[str, Array]) -> int:
 def _cut(arrays: Mapping[str, Array], count: int, limits: Limits) -> list[dict[str, Array]]:
     size = size_of(arrays)
     a_row = max(1, -(-size // max(1, count)))
-    rows = max(1, min(limits.rows or count, (limits.bytes or _MOST_BYTES) // a_row))
+    wanted = limits.rows if isinstance(limits.rows, int) else count
+    rows = max(1, min(wanted, (limits.bytes or _MOST_BYTES) // a_row))
     starts = range(0, max(1, count), max(1, rows))
     return [{name: array[start : start + rows] for name, array in arrays.items()} for start in starts]
 
@@ -141,12 +126,16 @@ def _bytes_of(array: Array) -> int:
     return array.nbytes if array.dtype != object else sum(map(len, array.ravel().tolist()))
 
 
-def _refuse_other_rows(answer: Prediction, count: int) -> None:
+def refuse_other_rows(answer: Prediction, count: int) -> None:
+    """
+    Raises:
+        FailedPrecondition: an output has not a row for each of so many rows.
+    """
     wrong = {name: list(array.shape) for name, array in answer.items() if not array.ndim or len(array) != count}
     if wrong:
         raise FailedPrecondition(
             f"Expected a row in each output for each of {count} rows, so that answers can be put together. Received "
-            f"the shapes {wrong}; ask for all rows at once, without batch_rows and batch_bytes, or for other outputs."
+            f"the shapes {wrong}; ask for other outputs, or for all rows at once."
         )
 
 

@@ -23,7 +23,7 @@ from modelport_client.asking.replicas import Replicas
 from modelport_client.asking.rest_predictor import RestPredictor
 from modelport_client.asking.retrying import Retries
 from modelport_client.asking.signatures import Signatures
-from modelport_client.asking.steps import Ask, Pause, Steps, T
+from modelport_client.asking.steps import Ask, Pause, Steps, T, on_replica
 from modelport_client.inputs import examples as tf_examples
 from modelport_client.inputs.arrays import signature_for, to_arrays
 from modelport_client.prediction import Array, Prediction
@@ -32,9 +32,6 @@ from modelport_client.transports.deadline import Deadline
 
 _POLL_S = 0.1
 _LONGEST_LOOK_S = 5.0  # a server that hangs while one waits for a version is asked anew
-# Bytes. No limit on messages in the field is lower by default: nginx' is this, gRPC's 4 MiB. A smaller request that
-# is refused with RESOURCE_EXHAUSTED met a server without room, which more requests do not help.
-_SMALLEST_LIMIT = 1 << 20
 _METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
 
 
@@ -62,6 +59,7 @@ class Calls:
         self, target: str, *, is_rest: bool, retry: bool, replicas: Replicas, opened: Callable[[], int]
     ) -> None:
         self._target = target
+        self._replicas = replicas
         self._retries = Retries(retry, replicas)
         self._signatures = Signatures(opened if is_rest else lambda: 0)
         kind = RestPredictor if is_rest else GrpcPredictor
@@ -71,37 +69,39 @@ class Calls:
         self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], limits: Limits, deadline: Deadline
     ) -> Steps[Prediction]:
         """See `Client.predict`."""
-        if not limits.are_given and not big_requests.is_big(inputs):
-            try:
-                return (yield from self._predictor.predict(spec, inputs, outputs, deadline))
-            except ResourceExhausted as error:
-                too_large = error
-            try:
-                return (yield from self._in_parts(spec, inputs, outputs, limits, deadline, _SMALLEST_LIMIT))
-            except (InvalidArgument, FailedPrecondition):  # it cannot be cut
-                raise too_large from None
-        return (yield from self._in_parts(spec, inputs, outputs, limits, deadline))
+        if limits.are_given:
+            return (yield from self._in_parts(spec, inputs, outputs, limits, deadline))
+        try:
+            return (yield from self._predictor.predict(spec, inputs, outputs, deadline))
+        except ResourceExhausted as error:
+            raise ResourceExhausted(
+                f"{error.message}\nWhere the request is too large, and the model answers each row by itself: "
+                "batch_rows='auto' cuts it."
+            ) from error
 
     def _in_parts(
-        self,
-        spec: messages.ModelSpec,
-        inputs: Any,
-        outputs: Sequence[str],
-        limits: Limits,
-        deadline: Deadline,
-        at_least: int = 0,
+        self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], limits: Limits, deadline: Deadline
     ) -> Steps[Prediction]:
         metadata = self._signatures.known(spec) or (yield from self._metadata(spec, deadline))
         name, signature = signature_for(inputs, spec.signature_name, metadata)
         arrays = to_arrays(inputs, signature)
-        if at_least:
-            limits = big_requests.halves(arrays, at_least)
 
         def ask(part: Mapping[str, Array], version: int | None) -> Steps[Prediction]:
             of_part = _with_signature(spec, name)
             if version is not None:
                 of_part.version.value = version
-            return (yield from self._predictor.predict(of_part, part, outputs, deadline))
+            try:
+                return (yield from self._predictor.predict(of_part, part, outputs, deadline))
+            except NotFound as error:
+                gone = error
+            if version is not None and len(self._replicas) > 1:  # while they are updated one by one, some have it
+                for replica in range(len(self._replicas)):
+                    try:
+                        steps = self._predictor.predict(of_part, part, outputs, deadline)
+                        return (yield from on_replica(steps, replica))
+                    except NotFound:
+                        continue
+            raise gone
 
         wanted = spec.version.value if spec.HasField("version") else None
         return (yield from big_requests.predict(arrays, limits, ask, wanted))
@@ -222,6 +222,10 @@ def spec_of(model: str, version: int | None, label: str | None, signature: str |
     """
     if not isinstance(model, str) or not model:
         raise InvalidArgument(f"Expected the name of a model. Received: {model!r}")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**63):
+        raise InvalidArgument(f"Expected the number of a version. Received: {version!r}")
+    if label is not None and not isinstance(label, str):
+        raise InvalidArgument(f"Expected a label as text. Received: {label!r}")
     if version is not None and label is not None:
         raise InvalidArgument(f"Expected a version or a label, not both. Received: {version} and {label!r}")
     spec = messages.ModelSpec(name=model, signature_name=signature or "")

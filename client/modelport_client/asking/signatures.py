@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelport.errors import FailedPrecondition, InvalidArgument, ModelportError, NotFound
@@ -91,6 +91,8 @@ class Signatures:
         try:
             arrays = to_arrays(inputs, signature)
         except InvalidArgument:
+            if not isinstance(inputs, Mapping):
+                return ""  # that is the error, and it has told what is wrong
             arrays = to_arrays(inputs, None)
         return error_hints.of_inputs(arrays, name, signature) or error_hints.of_outputs(outputs, signature)
 

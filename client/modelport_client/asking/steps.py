@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
+from modelport.errors import ModelportError
 from modelport_client.transports.deadline import Deadline
 
 T = TypeVar("T")
@@ -17,11 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request to a server: a method of the transports' protocols with its arguments. What it read is sent back."""
+    """One request to a server: a method of the transports' protocols with its arguments. What it read is sent back.
+
+    `replica` is the number of the one that is asked; by default whose turn it is.
+    """
 
     method: str
     arguments: tuple[Any, ...]
     deadline: Deadline
+    replica: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +48,19 @@ class Together:
 
 
 Steps: TypeAlias = Generator[Ask | Pause | Together, Any, T]
+
+
+def on_replica(steps: Steps[T], replica: int) -> Steps[T]:
+    """The same steps, with all requests to one replica."""
+    result: Any = None
+    error: ModelportError | None = None
+    while True:
+        try:
+            step = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as done:
+            return done.value
+        result, error = None, None
+        try:
+            result = yield replace(step, replica=replica) if isinstance(step, Ask) else step
+        except ModelportError as caught:
+            error = caught

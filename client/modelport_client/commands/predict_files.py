@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modelport.errors import ModelportError
+from modelport.errors import InvalidArgument, ModelportError
+from modelport_client.asking.big_requests import refuse_other_rows
 from modelport_client.client import Client
 from modelport_client.commands import answer_files, row_files
 
@@ -26,6 +27,8 @@ def predict_file(client: Client, options: argparse.Namespace, source: Path, targ
     Raises:
         The errors of `Client.predict`, with the rows at which it ended; then there is no file of answers.
     """
+    if target.exists() and target.samefile(source):
+        raise InvalidArgument(f"Expected another file for the answers than for the rows. Received: {str(target)!r}")
     begin = time.monotonic()
     of = row_files.wanted(client, options)
     batches, count = row_files.read(source, of, options.batch_rows)
@@ -43,6 +46,7 @@ def predict_file(client: Client, options: argparse.Namespace, source: Path, targ
                 options.model, inputs(), version=of.version, signature=of.name, outputs=options.only
             ):
                 batch = sent.popleft()
+                refuse_other_rows(answer, batch.rows)
                 write(answer, batch.names)
                 told.add(batch.rows)
         except ModelportError as error:

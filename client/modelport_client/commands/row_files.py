@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from modelport_client.inputs.arrays import signature_for
 from modelport_client.results import SignatureSpec, TensorSpec
 
 KINDS = ".csv, .jsonl, .npz, .parquet"
+_LONGEST_CELL = 1 << 30  # bytes: a text; the default of 128 KiB is an article
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -45,7 +46,10 @@ class Wanted:
 
 def is_file(text: str) -> bool:
     """Whether an input is the name of a file of rows, by its ending, or of a folder; otherwise it is JSON."""
-    return Path(text).suffix in KINDS.split(", ") or Path(text).is_dir()
+    try:
+        return Path(text).suffix in KINDS.split(", ") or Path(text).is_dir()
+    except (OSError, ValueError):  # too long for a name, or with zeros in it: JSON
+        return False
 
 
 def wanted(client: Client, options: argparse.Namespace) -> Wanted:
@@ -93,14 +97,17 @@ def _pictures(files: list[Path], batch_rows: int) -> Iterator[Batch]:
 
 def _csv(path: Path, signature: SignatureSpec, batch_rows: int) -> tuple[Iterator[Batch], int | None]:
     def batches() -> Iterator[Batch]:
+        csv.field_size_limit(_LONGEST_CELL)
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             try:
                 header = next(reader, [])
                 columns = _columns(header, signature, path)
-                while some := list(islice(reader, batch_rows)):
-                    lines = range(reader.line_num - len(some) + 1, reader.line_num + 1)
-                    yield Batch(_typed(some, lines, header, columns, path), len(some))
+                # The line in which a row ends; blank lines are none.
+                numbered = ((reader.line_num, row) for row in reader if row)
+                while some := list(islice(numbered, batch_rows)):
+                    lines, rows = zip(*some, strict=True)
+                    yield Batch(_typed(rows, lines, header, columns, path), len(rows))
             except (csv.Error, UnicodeDecodeError) as error:
                 raise InvalidArgument(
                     f"Expected CSV in UTF-8 at {path}, line {reader.line_num}. Received: {error}"
@@ -135,7 +142,11 @@ def _columns(header: list[str], signature: SignatureSpec, path: Path) -> dict[st
 
 
 def _typed(
-    rows: list[list[str]], lines: range, header: list[str], columns: Mapping[str, tuple[str, TensorSpec]], path: Path
+    rows: Sequence[list[str]],
+    lines: Sequence[int],
+    header: list[str],
+    columns: Mapping[str, tuple[str, TensorSpec]],
+    path: Path,
 ) -> dict[str, Any]:
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(header):
@@ -167,7 +178,22 @@ def _reader(spec: TensorSpec) -> Callable[[str], Any]:
         return str
     if spec.dtype.name == "bool":
         return lambda text: _TRUTHS[text.strip().lower()]
-    return int if spec.dtype.numpy.kind in "iu" else float
+    return _integer if spec.dtype.numpy.kind in "iu" else _number
+
+
+def _integer(text: str) -> int:
+    return int(_ascii(text))
+
+
+def _number(text: str) -> float:
+    return float(_ascii(text))
+
+
+def _ascii(text: str) -> str:
+    """A number as every program writes it; Python reads 1_000 and other scripts' digits, too."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return text
 
 
 def _jsonl(path: Path, signature: SignatureSpec, batch_rows: int) -> tuple[Iterator[Batch], int | None]:
@@ -194,14 +220,14 @@ def _picked(rows: list[Any], signature: SignatureSpec, path: Path, line: int) ->
         columns = frames.columns_of_rows(rows)
     except InvalidArgument as error:
         raise InvalidArgument(f"In {path}, from line {line}: {error.message}") from error
-    return _only_inputs(columns, signature)
+    return _only_inputs(columns, signature) if set(columns) & set(signature.inputs) else rows
 
 
 def _npz(path: Path, signature: SignatureSpec, batch_rows: int) -> tuple[Iterator[Batch], int | None]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = _only_inputs(dict(archive), signature)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise InvalidArgument(f"Expected arrays without Python objects in {path}. Received: {error}") from error
     counts = {name: len(array) if array.ndim else None for name, array in arrays.items()}
     count = next(iter(counts.values()), None)

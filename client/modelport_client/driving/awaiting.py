@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from modelport.errors import ModelportError, Unavailable
+from modelport.errors import ModelportError
 from modelport_client.asking.replicas import Replicas
 from modelport_client.asking.steps import Ask, Pause, Steps, T
-from modelport_client.driving.hedging import HEDGED
+from modelport_client.driving.hedging import HEDGED, NO_ANSWER
 from modelport_client.transports.deadline import Deadline
 
 
@@ -93,8 +93,10 @@ class AsyncDriver:
             if not done and ask.deadline.left > 0:
                 attempts.add(asyncio.create_task(self._send(ask, headers)))
                 done, late = await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)
-            good = [one for one in done if one.exception() is None]
-            return await (good or [*late, *done])[0]
+            while late and all(isinstance(one.exception(), NO_ANSWER) for one in done):
+                now, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+                done |= now
+            return await min(done, key=lambda one: isinstance(one.exception(), NO_ANSWER))
         finally:
             for attempt in attempts:
                 attempt.cancel()
@@ -102,11 +104,11 @@ class AsyncDriver:
 
     async def _send(self, ask: Ask, headers: Mapping[str, str]) -> Any:
         await self._turn(ask.deadline)
-        replica = self._replicas.choose()
+        replica = self._replicas.choose() if ask.replica is None else ask.replica
         try:
             answer = await self._transports[replica].perform(ask.method, ask.arguments, ask.deadline, headers)
-        except Unavailable:
-            self._replicas.failed(replica)
+        except NO_ANSWER as error:
+            self._replicas.failed(replica, error)
             raise
         finally:
             self._turns.release()

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelport.errors import FailedPrecondition
+from modelport.errors import FailedPrecondition, InvalidArgument
 from modelport_client.servers import tls
 from modelport_client.servers.connection import Connection
 
@@ -21,6 +21,7 @@ def connected(
     connection: Connection, credentials: grpc.ChannelCredentials | None, context: ssl.SSLContext | None
 ) -> Sequence[Transport]:
     """A transport for each address, to be waited for."""
+    _refuse_of_the_other(connection, credentials, context)
     if connection.is_rest:
         from modelport_client.transports.rest_protocol import RestProtocol
         from modelport_client.transports.rest_transport import RestTransport
@@ -41,6 +42,7 @@ def connected_async(
     connection: Connection, credentials: grpc.ChannelCredentials | None, context: ssl.SSLContext | None
 ) -> Sequence[AsyncTransport]:
     """A transport for each address, to be awaited."""
+    _refuse_of_the_other(connection, credentials, context)
     if connection.is_rest:
         from modelport_client.transports.rest_protocol import RestProtocol
 
@@ -62,3 +64,15 @@ def connected_async(
         AsyncGrpcTransport(GrpcProtocol(address, is_replica=is_replica), credentials)
         for address in connection.addresses
     ]
+
+
+def _refuse_of_the_other(
+    connection: Connection, credentials: grpc.ChannelCredentials | None, context: ssl.SSLContext | None
+) -> None:
+    """What would be passed over, and the call go out in plain text."""
+    if context is not None and not all(address.startswith("https://") for address in connection.addresses):
+        raise InvalidArgument(f"Expected https:// for an ssl_context. Received: {connection.target}")
+    if credentials is not None and connection.is_rest:
+        raise InvalidArgument(f"Expected a gRPC target for credentials. Received: {connection.target}")
+    if (context or credentials) is not None and (connection.ca or connection.cert):
+        raise InvalidArgument("Expected files (ca, cert, key), or an ssl_context or credentials. Received both.")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from functools import partial
 from typing import Any, Protocol
 
-from modelport.errors import ModelportError, Unavailable
+from modelport.errors import ModelportError
 from modelport_client.asking.replicas import Replicas
 from modelport_client.asking.steps import Ask, Pause, Steps, T
-from modelport_client.driving.hedging import HEDGED
+from modelport_client.driving.hedging import HEDGED, NO_ANSWER
+from modelport_client.driving.threads import in_order, in_thread
 from modelport_client.transports.deadline import Deadline
-
-_HEDGING_THREADS = 256  # twice as many as a process sensibly has calls under way
 
 
 class Transport(Protocol):
@@ -44,8 +43,6 @@ class Driver:
         self._transports = transports
         self._replicas = replicas
         self._hedge_after = hedge_after
-        self._hedging: ThreadPoolExecutor | None = None
-        self._starting = threading.Lock()
         self._closed = threading.Event()
 
     def run(self, steps: Steps[T], headers: Mapping[str, str]) -> T:
@@ -75,47 +72,31 @@ class Driver:
         self._closed.set()
         for transport in self._transports:
             transport.close()
-        if self._hedging is not None:
-            self._hedging.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, ask: Ask, headers: Mapping[str, str]) -> Any:
         if self._hedge_after is None or ask.method not in HEDGED:
             return self._send(ask, headers)
-        first = self._begin(self._send, ask, headers)
-        done, _ = wait([first], min(self._hedge_after, max(0.0, ask.deadline.left)))
-        if done or ask.deadline.left <= 0:
-            return first.result()
-        both = {first, self._begin(self._send, ask, headers)}
-        done, late = wait(both, return_when=FIRST_COMPLETED)
-        good = [one for one in done if one.exception() is None]
-        return (good or [*late, *done])[0].result()
+        first = in_thread(self._send, ask, headers)
+        done, late = wait([first], min(self._hedge_after, max(0.0, ask.deadline.left)))
+        if not done and ask.deadline.left > 0:
+            second = in_thread(self._send, ask, headers)
+            done, late = wait([first, second], max(0.0, ask.deadline.left), FIRST_COMPLETED)
+        while late and all(isinstance(one.exception(), NO_ANSWER) for one in done):
+            now, late = wait(late, max(0.0, ask.deadline.left), FIRST_COMPLETED)
+            if not now:
+                raise ask.deadline.exceeded()
+            done |= now
+        return min(done, key=lambda one: isinstance(one.exception(), NO_ANSWER)).result()
 
     def _send(self, ask: Ask, headers: Mapping[str, str]) -> Any:
-        replica = self._replicas.choose()
+        replica = self._replicas.choose() if ask.replica is None else ask.replica
         try:
             answer = self._transports[replica].perform(ask.method, ask.arguments, ask.deadline, headers)
-        except Unavailable:
-            self._replicas.failed(replica)
+        except NO_ANSWER as error:
+            self._replicas.failed(replica, error)
             raise
         self._replicas.answered(replica)
         return answer
 
-    def _begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        with self._starting:
-            if self._hedging is None:
-                self._hedging = ThreadPoolExecutor(_HEDGING_THREADS, "modelport-hedging")
-        try:
-            return self._hedging.submit(copy_context().run, function, *arguments)
-        except RuntimeError as error:  # it is shut down
-            raise Unavailable(f"The client was closed: {error}") from error
-
     def _together(self, several: Sequence[Steps[T]], under_way: int, headers: Mapping[str, str]) -> list[T]:
-        with ThreadPoolExecutor(min(under_way, len(several)), "modelport-parts") as pool:
-            futures = [pool.submit(copy_context().run, self.run, steps, headers) for steps in several]
-            done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in waiting:
-                future.cancel()
-            for future in done:
-                if future.exception() is not None:
-                    future.result()
-            return [future.result() for future in futures]
+        return list(in_order((partial(self.run, steps, headers) for steps in several), under_way))

@@ -78,8 +78,7 @@ def _as_one_input(columns: dict[str, Array], signature: SignatureSpec | None) ->
     ((name, spec),) = signature.inputs.items()
     if name in columns or spec.shape is None or len(spec.shape) != 2:
         return columns
-    width = spec.shape[1] if spec.shape[1] >= 0 else None
-    return {name: frames.side_by_side(columns, width, name)}
+    return {name: frames.side_by_side(columns, spec, name)}
 
 
 def _read_columns(columns: Mapping[str, Any]) -> dict[str, Array]:
@@ -118,6 +117,8 @@ def _with_rows(array: Array, spec: TensorSpec) -> Array:
 
 
 def _read(value: Any, spec: TensorSpec | None, name: str) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidArgument("Expected a value everywhere. Received a masked array; fill it first.")
     if frames.is_column(value):
         value = frames.column(value, name)
     if not isinstance(value, np.ndarray):
@@ -125,9 +126,19 @@ def _read(value: Any, spec: TensorSpec | None, name: str) -> Array:
         if isinstance(value, bytes | str):
             value = [value]
     array = as_array(value)
+    if array.dtype.kind == "f" and not isinstance(value, np.ndarray) and spec is not None and spec.dtype is not None:
+        array = _whole(value, array, spec.dtype.numpy)
     if array.dtype.kind in "OU":
         _refuse_surrogates(array)
     return array
+
+
+def _whole(value: Any, array: Array, wanted: np.dtype[Any]) -> Array:
+    """Python's integers as they are: numpy makes floats of those that no signed integer of 64 bits has."""
+    if wanted.kind not in "iu":
+        return array
+    exact = np.array(value, object)
+    return exact.astype(wanted) if all(type(item) is int and item >> 64 == 0 for item in exact.flat) else array
 
 
 def _refuse_surrogates(array: Array) -> None:

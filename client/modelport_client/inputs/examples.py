@@ -21,17 +21,20 @@ def to_input(examples: Any, context: Mapping[str, Any] | None = None) -> message
     Args:
         examples: a data frame, a dict of columns, a list of row dicts, or one dict of single values. Integers and truth
             values become int64 features, floats float (rounded to float32), text and bytes bytes. A value may be a
-            list; None is a feature that this example does not have.
+            list; None is a feature that this example does not have. A feature that is float in one example is in all.
         context: features that all examples share.
 
     Raises:
         InvalidArgument: values of other kinds, of several kinds in one feature, or columns of unequal length.
     """
-    rows = [_example(row, f"row {place}") for place, row in enumerate(_rows(examples))]
-    if context is None:
-        return messages.Input(example_list=messages.ExampleList(examples=rows))
-    shared = _example(context, "the context")
-    both = messages.ExampleListWithContext(examples=rows, context=shared)
+    rows = [_items(row, f"row {place}") for place, row in enumerate(_rows(examples))]
+    shared = None if context is None else _items(context, "the context")
+    everywhere = [*rows, *([] if shared is None else [shared])]
+    mixed = {name for row in everywhere for name, items in row.items() if any(isinstance(one, float) for one in items)}
+    made = [_example(row, mixed, f"row {place}") for place, row in enumerate(rows)]
+    if shared is None:
+        return messages.Input(example_list=messages.ExampleList(examples=made))
+    both = messages.ExampleListWithContext(examples=made, context=_example(shared, mixed, "the context"))
     return messages.Input(example_list_with_context=both)
 
 
@@ -67,34 +70,44 @@ def _rows(examples: Any) -> list[Mapping[str, Any]]:
 
 
 def _listed(values: Any) -> Any:
-    """Columns as lists; what is no column as it is."""
-    if isinstance(values, np.ndarray):
+    """Columns as lists, in which None is a missing value; what is no column as it is."""
+    if isinstance(values, np.ndarray | np.generic):
+        if values.dtype.kind in "mM":
+            raise InvalidArgument(f"Expected numbers, text or bytes. Received: {values.dtype}")
         return values.tolist()
+    if hasattr(values, "isna") and values.dtype.kind not in "fiub":  # a missing text is a float for pandas
+        return [None if is_missing else item for item, is_missing in zip(values.tolist(), values.isna(), strict=True)]
     for method in ("to_pylist", "to_list", "tolist"):  # of Arrow; of pandas and Polars; of numpy's scalars
         if hasattr(values, method):
             return getattr(values, method)()
     return list(values) if isinstance(values, tuple) else values
 
 
-def _example(row: Any, which: str) -> messages.Example:
+def _items(row: Any, which: str) -> dict[str, list[Any]]:
+    """Feature -> its values, for one example."""
     if not isinstance(row, Mapping):
         raise InvalidArgument(f"Expected a dict for each example. Received for {which}: {type(row).__name__}")
-    features = {}
+    found = {}
     for name, value in row.items():
         if not isinstance(name, str):
             raise InvalidArgument(f"Expected features whose names are text. Received in {which}: {name!r}")
         listed = _listed(value)
         if listed is not None:
-            items = listed if isinstance(listed, list) else [listed]
-            features[name] = _feature([_listed(item) for item in items], name, which)
+            found[name] = [_listed(item) for item in (listed if isinstance(listed, list) else [listed])]
+    return found
+
+
+def _example(row: Mapping[str, list[Any]], floats: set[str], which: str) -> messages.Example:
+    features = {
+        name: _feature(items, f"feature {name!r} of {which}", is_float=name in floats) for name, items in row.items()
+    }
     return messages.Example(features=messages.Features(feature=features))
 
 
-def _feature(items: list[Any], name: str, which: str) -> messages.Feature:
+def _feature(items: list[Any], where: str, *, is_float: bool) -> messages.Feature:
     kinds = {_kind(item) for item in items}
-    if kinds == {"int", "float"}:  # a list of numbers of which some have no fraction
+    if is_float and kinds <= {"int", "float"} and kinds:
         kinds = {"float"}
-    where = f"feature {name!r} of {which}"
     if not kinds:
         return messages.Feature()
     if len(kinds) > 1 or None in kinds:
@@ -107,17 +120,29 @@ def _feature(items: list[Any], name: str, which: str) -> messages.Feature:
                 raise InvalidArgument(f"Expected integers of 64 bits in {where}. Received: {wrong[0]}")
             return messages.Feature(int64_list=messages.Int64List(value=map(int, items)))
         case "float":
-            with np.errstate(over="ignore"):
-                narrow = np.asarray(items, np.float64).astype(np.float32)
-            lost = np.isfinite(np.asarray(items, np.float64)) & ~np.isfinite(narrow)
-            if lost.any():
-                raise InvalidArgument(
-                    f"Expected numbers that float32 can carry in {where}. Received: {items[int(lost.argmax())]}"
-                )
-            return messages.Feature(float_list=messages.FloatList(value=narrow.tolist()))
+            return messages.Feature(float_list=messages.FloatList(value=_floats(items, where)))
         case _:
-            encoded = [item.encode() if isinstance(item, str) else item for item in items]
-            return messages.Feature(bytes_list=messages.BytesList(value=encoded))
+            return messages.Feature(bytes_list=messages.BytesList(value=[_bytes(item, where) for item in items]))
+
+
+def _floats(items: list[Any], where: str) -> list[float]:
+    wide = np.asarray(items, np.float64)
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(np.float32)
+    lost = np.isfinite(wide) & ~np.isfinite(narrow)
+    if lost.any():
+        raise InvalidArgument(
+            f"Expected numbers that float32 can carry in {where}. Received: {items[int(lost.argmax())]}"
+        )
+    values: list[float] = narrow.tolist()
+    return values
+
+
+def _bytes(item: str | bytes, where: str) -> bytes:
+    try:
+        return item.encode() if isinstance(item, str) else item
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"Expected text that UTF-8 can carry in {where}. Received: {error.reason}") from error
 
 
 def _kind(item: Any) -> str | None:

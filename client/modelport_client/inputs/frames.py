@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from modelport.errors import InvalidArgument
+from modelport.tensors import as_array
+from modelport_client.inputs.casting import cast
 from modelport_client.prediction import Array
+from modelport_client.results import TensorSpec
 
 
 def is_frame(value: Any) -> bool:
@@ -72,24 +75,44 @@ def column(values: Any, name: str) -> Array:
     Raises:
         InvalidArgument: missing values that are no NaN, or arrays of unequal shapes.
     """
-    nulls = getattr(values, "null_count", 0)
-    missing = nulls() if callable(nulls) else nulls
+    if is_frame(values):
+        raise InvalidArgument(f"Column {name!r}: expected a value in each row. Received a frame; name its column.")
+    missing = _missing(values)
     if missing:
         raise InvalidArgument(
             f"Column {name!r}: expected a value in each row. Received {missing} without; fill them first."
         )
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # of whatever library has made it
+        raise InvalidArgument(f"Column {name!r}: expected values that numpy takes. Received: {error}") from error
     if array.dtype != object or array.ndim != 1 or not len(array):
         return array
     if isinstance(array[0], np.ndarray | list | tuple) or is_column(array[0]):
         try:
-            return np.stack([np.asarray(item) for item in array])
+            return np.stack([column(item, name) if is_column(item) else np.asarray(item) for item in array])
         except ValueError as error:
             raise InvalidArgument(
                 f"Column {name!r}: expected arrays of one shape. Received others ({error})."
             ) from error
     numbers = _numbers(array)
     return array if numbers is None else numbers
+
+
+def _missing(values: Any) -> int:
+    """How many values are missing that are no NaN of a plain array of floats, those within lists included."""
+    nulls = getattr(values, "null_count", 0)
+    if count := nulls() if callable(nulls) else nulls:
+        return int(count)
+    if callable(nulls) and hasattr(values.dtype, "inner"):  # lists of Polars
+        return _missing(values.explode())
+    if hasattr(values, "combine_chunks"):
+        values = values.combine_chunks()
+    if hasattr(getattr(values, "type", None), "value_type") and hasattr(values, "flatten"):
+        return _missing(values.flatten())
+    if hasattr(values, "isna") and not isinstance(values.dtype, np.dtype):
+        return int(values.isna().sum())
+    return 0
 
 
 def _numbers(array: Array) -> Array | None:
@@ -100,17 +123,18 @@ def _numbers(array: Array) -> Array | None:
     return None
 
 
-def side_by_side(columns: Mapping[str, Array], width: int | None, name: str) -> Array:
+def side_by_side(columns: Mapping[str, Array], spec: TensorSpec, name: str) -> Array:
     """The columns of a frame as the rows of one input of rank 2, in the frame's order.
 
     Args:
         columns: of rank 1.
-        width: how many the input takes; None where it is free.
+        spec: of the input.
         name: of the input.
 
     Raises:
-        InvalidArgument: another number of columns, or columns of text and of numbers.
+        InvalidArgument: another number of columns, columns of text and of numbers, or values that would be lost.
     """
+    width = spec.shape[1] if spec.shape is not None and spec.shape[1] >= 0 else None
     if width is not None and width != len(columns):
         raise InvalidArgument(
             f"Expected a column {name!r}, or {width} columns for the {width} values that a row of the input {name!r} "
@@ -125,4 +149,12 @@ def side_by_side(columns: Mapping[str, Array], width: int | None, name: str) -> 
     if len(set(kinds.values())) > 1:
         text = [alias for alias, is_text in kinds.items() if is_text]
         raise InvalidArgument(f"Expected columns of one kind for the input {name!r}. Received text in {text}")
-    return np.stack(list(columns.values()), axis=1)
+    if spec.dtype is None:
+        return np.stack(list(columns.values()), axis=1)
+    cast_columns = []
+    for alias, values in columns.items():  # each by itself: numpy's common dtype of several loses digits
+        try:
+            cast_columns.append(cast(as_array(values), spec.dtype))
+        except InvalidArgument as error:
+            raise InvalidArgument(f"Column {alias!r}: {error.message}") from error
+    return np.stack(cast_columns, axis=1)

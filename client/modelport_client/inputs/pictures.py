@@ -29,9 +29,18 @@ def is_picture(value: Any) -> bool:
 
 
 def encoded(picture: Any) -> bytes:
-    """The image as a PNG, which loses nothing."""
+    """The image as a PNG, which loses nothing.
+
+    Raises:
+        InvalidArgument: PNG has no such mode, or the image's file is cut off.
+    """
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    try:
+        picture.save(buffer, "PNG")
+    except OSError as error:
+        raise InvalidArgument(
+            f"Expected an image that can be read and that PNG can carry. Received the mode {picture.mode}: {error}"
+        ) from error
     return buffer.getvalue()
 
 
@@ -51,15 +60,18 @@ def pixels(picture: Any, shape: tuple[int, ...] | None, name: str) -> Array:
             f"Expected an input of images, [?, height, width, channels], for one. {name!r} is {shape}"
         )
     channels = shape[3] if len(shape) == 4 else 1
-    mode, fitting = _MODES.get(channels, (picture.mode, {picture.mode}))
+    mode, fitting = _MODES.get(channels, (picture.mode, {"L", "RGB", "RGBA"}))
     if picture.mode not in fitting or (
         picture.mode in ("P", "PA") and "transparency" in picture.info and channels != 4
     ):
         raise InvalidArgument(
-            f"Input {name!r}: expected an image that becomes {channels} channels without a loss. Received the mode "
+            f"Input {name!r}: expected an image that becomes {_words(channels)} without a loss. Received the mode "
             f"{picture.mode}; say how with its convert()."
         )
-    array = np.asarray(picture.convert(mode))
+    try:
+        array = np.asarray(picture.convert(mode))
+    except OSError as error:
+        raise InvalidArgument(f"Input {name!r}: expected an image that can be read. Received: {error}") from error
     if len(shape) == 4 and array.ndim == 2:
         array = array[..., np.newaxis]
     if any(want not in (-1, have) for want, have in zip(shape[1:], array.shape, strict=True)):
@@ -68,6 +80,10 @@ def pixels(picture: Any, shape: tuple[int, ...] | None, name: str) -> Array:
             "as in training."
         )
     return array
+
+
+def _words(channels: int) -> str:
+    return "pixels" if channels < 0 else f"{channels} channels"
 
 
 def read(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import InvalidArgument, from_os_error
+from modelport_client.transports.headers import checked_headers
 
 DEFAULT_ADDRESS = "localhost:8500"
 _HTTP = ("http://", "https://")
@@ -80,7 +81,7 @@ def resolve(
         PermissionDenied: the file cannot be read.
     """
     target = target if target is not None else os.environ.get("MODELPORT_SERVER") or DEFAULT_ADDRESS
-    found = _named(target) if isinstance(target, str) else None
+    found = _named(target) if isinstance(target, str) and not set(target) & set(":/,") else None
     if found is None:
         found = _of_environment(_addresses(target))
     found = replace(
@@ -88,7 +89,7 @@ def resolve(
         ca=found.ca if ca is None else os.fspath(ca),
         cert=found.cert if cert is None else os.fspath(cert),
         key=found.key if key is None else os.fspath(key),
-        headers={**found.headers, **(headers or {})},
+        headers={**checked_headers(found.headers), **checked_headers(headers or {})},
     )
     if len({address.startswith(_HTTP) for address in found.addresses}) > 1:
         raise InvalidArgument(f"Expected addresses of gRPC or of REST, not both. Received: {found.target}")
@@ -98,9 +99,12 @@ def resolve(
     return found
 
 
-def config_file() -> Path:
-    """Where the named servers are."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "modelport.toml"
+def config_file() -> Path | None:
+    """Where the named servers are; None for a user without a home, as in many containers."""
+    try:
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "modelport.toml"
+    except RuntimeError:
+        return None
 
 
 def _addresses(target: str | Sequence[str]) -> tuple[str, ...]:
@@ -129,6 +133,8 @@ def _of_environment(addresses: tuple[str, ...]) -> Connection:
 
 def _named(name: str) -> Connection | None:
     path = config_file()
+    if path is None:
+        return None
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -157,5 +163,5 @@ def _server(told: Any, name: str, path: Path) -> Connection:
     headers = told.get("headers", {})
     if not all(isinstance(value, str) for value in headers.values()):
         raise InvalidArgument(f"Expected text for each of the headers in {where}")
-    files = {key: str(path.parent / told[key]) for key in ("ca", "cert", "key") if key in told}
+    files = {key: str(path.parent / Path(told[key]).expanduser()) for key in ("ca", "cert", "key") if key in told}
     return Connection(_addresses(told["address"]), **files, headers=headers, timeout=told.get("timeout"))

@@ -57,7 +57,7 @@ _ROUND_ROBIN = (
 )
 _BASE_PATH = "modelport-base-path-bin"  # of trailing metadata
 # In what gRPC itself says of a connection; other words with UNAVAILABLE are the server's own.
-_OF_CONNECTIONS = ("ipv4:", "ipv6:", "unix:", "DNS", "onnect", "ocket", "recvmsg", "GOAWAY", "endpoint")
+_OF_CONNECTIONS = ("ipv4:", "ipv6:", "unix:", "DNS", "resolving", "onnect", "ocket", "recvmsg", "GOAWAY", "endpoint")
 
 Trailing = Sequence[tuple[str, Any]] | None
 

@@ -7,19 +7,28 @@ from collections.abc import Mapping
 
 from modelport.errors import InvalidArgument
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110
-_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")  # visible ASCII, which gRPC takes as well
+_NAME = re.compile(r"[0-9a-z_.-]+")  # what gRPC takes, which is less than HTTP does
+_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")  # visible ASCII
+# The transports write these themselves, and would say something untrue with others.
+_OWN = {"connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"}
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers, if they can be sent.
+    """The headers with their names in lower case, if they can be sent.
 
     Raises:
-        InvalidArgument: one that HTTP or gRPC cannot carry. Values may be secrets, and are not told.
+        InvalidArgument: one that HTTP or gRPC cannot carry, or that is theirs. Values may be secrets, and are not told.
     """
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.lower().endswith("-bin"):
-            raise InvalidArgument(f"Expected a header's name such as 'x-api-key'. Received: {name!r}")
+    if not isinstance(headers, Mapping):
+        raise InvalidArgument(f"Expected headers as a dict. Received: {type(headers).__name__}")
+    checked = {}
+    for given, value in headers.items():
+        name = given.lower() if isinstance(given, str) else ""
+        if not _NAME.fullmatch(name) or name.endswith("-bin") or name.startswith("grpc-") or name in _OWN:
+            raise InvalidArgument(
+                f"Expected a header's name such as 'x-api-key', and none of HTTP's own. Received: {given!r}"
+            )
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            raise InvalidArgument(f"Expected ASCII text without line breaks for the header {name!r}. Received other.")
-    return dict(headers)
+            raise InvalidArgument(f"Expected ASCII text without line breaks for the header {given!r}. Received other.")
+        checked[name] = value
+    return checked

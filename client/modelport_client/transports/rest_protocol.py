@@ -12,7 +12,16 @@ from urllib.parse import quote, urlsplit
 from google.protobuf import json_format
 
 from modelport import __version__
-from modelport.errors import Code, ModelportError, NotFound, Unavailable, Unimplemented, Unknown, from_code
+from modelport.errors import (
+    Code,
+    InvalidArgument,
+    ModelportError,
+    NotFound,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+    from_code,
+)
 from modelport.wire import messages
 from modelport_client.inputs import examples
 from modelport_client.results import (
@@ -86,14 +95,21 @@ class RestProtocol:
         url: `http://host:port` or `https://host:port`, and the path of the API behind a proxy that has it elsewhere.
 
     Raises:
-        InvalidArgument: the environment names what is no HTTP proxy.
+        InvalidArgument: it is no URL, or the environment names what is no HTTP proxy.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        try:
+            parts = urlsplit(self.url)
+            is_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            is_host = False
+        if not is_host:
+            raise InvalidArgument(f"Expected a URL such as http://localhost:8501. Received: {url!r}")
         self.proxy = proxies.for_rest(self.url)
-        self.headers = {"User-Agent": f"modelport-client/{__version__}"}
-        self._base = urlsplit(self.url).path
+        self.headers = {"user-agent": f"modelport-client/{__version__}"}
+        self._base = parts.path
 
     def predict(self, spec: messages.ModelSpec, inputs: Mapping[str, Array], deadline: Deadline) -> Exchange:
         """Run a signature, all its outputs."""
