@@ -65,7 +65,13 @@ SUBCOMMANDS = {
     "ps": Subcommand("modelport_serving.docker.stack", "ps_main", "docker", "what runs, and how healthy it is"),
     "predict": Subcommand("modelport_client.cli", "predict_main", "", "ask a server for predictions"),
     "loadtest": Subcommand(
-        "modelport_client.loadtest_command", "main", "", "ask at a steady rate, and count what fails"
+        "modelport_client.loadtest.command", "main", "load", "how long a server takes, and how much it can take"
+    ),
+    "tune": Subcommand(
+        "modelport_client.tune.command",
+        "main",
+        "load",
+        "the settings with which a server holds a bound best",
     ),
     "status": Subcommand("modelport_client.cli", "status_main", "", "the versions of a model and their states"),
     "metadata": Subcommand("modelport_client.cli", "metadata_main", "", "the signatures of a model"),

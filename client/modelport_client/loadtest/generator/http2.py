@@ -1,0 +1,360 @@
+"""Unary gRPC calls over one plain-text HTTP/2 connection, many at a time, at a tenth of what gRPC's own package costs.
+
+Only what a load needs: requests that are bytes already, one message each way, statuses and their texts, deadlines by
+the caller. Answers of any size are taken; compressed ones are not asked for. What the peer's windows do not let through
+waits in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import unquote
+
+from modelport.errors import Code
+from modelport_client.loadtest.generator import frames
+from modelport_client.loadtest.generator.endings import Done, Ending, answered
+from modelport_client.loadtest.generator.frames import Broken, HeaderReader, Headers
+
+# A peer that has not acknowledged what was sent for so long is given up, as the client's own gRPC connections do.
+_ACKNOWLEDGED_WITHIN_MS = 5_000
+_CODES_OF_RESETS = {
+    frames.REFUSED_STREAM: Code.UNAVAILABLE,
+    frames.CANCEL: Code.UNAVAILABLE,  # we cancelled nothing: what a server does with calls that meet its end
+    frames.ENHANCE_YOUR_CALM: Code.RESOURCE_EXHAUSTED,
+    frames.INADEQUATE_SECURITY: Code.PERMISSION_DENIED,
+}
+# Source: http-grpc-status-mapping.md of gRPC, for answers of what is no gRPC server.
+_CODES_OF_HTTP = {
+    b"400": Code.INTERNAL,
+    b"401": Code.UNAUTHENTICATED,
+    b"403": Code.PERMISSION_DENIED,
+    b"404": Code.UNIMPLEMENTED,
+    b"429": Code.UNAVAILABLE,
+    b"502": Code.UNAVAILABLE,
+    b"503": Code.UNAVAILABLE,
+    b"504": Code.UNAVAILABLE,
+}
+
+
+class _Stream:
+    __slots__ = ("block", "body", "call", "ends", "headers")
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+        self.headers: Headers | None = None
+        self.body: list[bytes] = []
+        self.block = b""  # of headers that go on in the next frame
+        self.ends = False  # whether that block is the last that comes
+
+
+class Request:
+    """What is sent for one sample, but for the numbers of streams.
+
+    Args:
+        headers: a header block.
+        message: the serialised message.
+    """
+
+    __slots__ = ("body", "data_head", "headers_head", "rest")
+
+    def __init__(self, headers: bytes, message: bytes) -> None:
+        self.body = struct.pack(">BL", 0, len(message)) + message
+        self.headers_head = frames.frame(frames.HEADERS, frames.END_HEADERS, 0, headers)[:5]
+        self.rest = headers
+        self.data_head = b""
+        if len(self.body) <= frames.SMALLEST_FRAME_LIMIT:
+            self.data_head = frames.frame(frames.DATA, frames.END_STREAM, 0, self.body)[:5]
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        target: for the texts of errors.
+        done: told of each call that ends.
+        version_of: reads the version from an answer's bytes.
+        lost: told once, when no further call may be sent.
+    """
+
+    def __init__(
+        self, target: str, done: Done, version_of: Callable[[bytes], int | None], lost: Callable[[Connection], None]
+    ) -> None:
+        self._target = target
+        self._done = done
+        self._version_of = version_of
+        self._lost = lost
+        self._streams: dict[int, _Stream] = {}
+        self._ids: dict[int, int] = {}
+        self._next = 1
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._headers = HeaderReader()
+        self._in_block: int | None = None
+        self._window = self._initial = frames.DEFAULT_WINDOW
+        self._largest_frame = frames.SMALLEST_FRAME_LIMIT
+        self._most_streams = frames.LAST_STREAM
+        self._backlog: deque[tuple[int, memoryview, list[int]]] = deque()
+        self._consumed = 0
+        self._is_first = True
+        self._is_open = True
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def ready(self) -> None:
+        """Until both sides know what the other takes; raises Broken when that is not to be."""
+        await self._ready
+
+    @property
+    def room(self) -> int:
+        """How many more calls may be sent now."""
+        return self._most_streams - len(self._streams) if self._is_open else 0
+
+    def send(self, call: int, request: Request) -> None:
+        """Send a call with the next `flush`."""
+        number = self._next
+        self._next += 2
+        self._streams[number] = _Stream(call)
+        self._ids[call] = number
+        name = number.to_bytes(4, "big")
+        size = len(request.body)
+        out = self._out
+        out += (request.headers_head, name, request.rest)
+        if request.data_head and not self._backlog and size <= self._window and size <= self._initial:
+            self._window -= size
+            out += (request.data_head, name, request.body)
+        else:
+            self._backlog.append((number, memoryview(request.body), [self._initial]))
+        if self._next >= frames.LAST_STREAM - 2:
+            self._give_up()
+
+    def flush(self) -> None:
+        """Hand all that is to be sent to the socket."""
+        if self._backlog:
+            self._drain()
+        if self._out:
+            data = b"".join(self._out)
+            self._out.clear()
+            self._transport.write(data)
+
+    def forget(self, call: int) -> None:
+        """Give a call up; nothing more is told of it."""
+        number = self._ids.pop(call, None)
+        if number is not None:
+            del self._streams[number]
+            self._out.append(frames.reset(number, frames.CANCEL))
+            self._backlog = deque(entry for entry in self._backlog if entry[0] != number)
+            self._close_when_done()
+
+    def close(self) -> None:
+        """Close; what is under way is not told of."""
+        self._is_open = False
+        self._streams.clear()
+        self._ids.clear()
+        self._transport.close()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ACKNOWLEDGED_WITHIN_MS)
+        self._transport.write(frames.opening())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone."""
+        self._end(f"the connection was lost ({error})" if error else "the server closed the connection")
+
+    def data_received(self, data: bytes) -> None:
+        """Read the frames that are complete."""
+        now = time.monotonic()
+        if self._rest:
+            data = self._rest + data
+        position, size = 0, len(data)
+        unpack = frames.HEAD.unpack_from
+        try:
+            while size - position >= frames.HEAD_SIZE:
+                high, low, kind, flags, number = unpack(data, position)
+                length = high << 8 | low
+                begin = position + frames.HEAD_SIZE
+                if self._is_first:
+                    self._check_first(kind, length, data)
+                elif length > frames.SMALLEST_FRAME_LIMIT:
+                    raise Broken(f"a frame of {length} bytes, which nobody allowed")
+                position = begin + length
+                if position > size:
+                    position -= frames.HEAD_SIZE + length
+                    break
+                self._read(kind, flags, number & frames.LAST_STREAM, data[begin:position], now)
+        except Broken as error:
+            self._end(f"it does not speak HTTP/2 as it should: {error}")
+            return
+        self._rest = data[position:] if position < size else b""
+        self.flush()
+
+    # Frames.
+
+    def _check_first(self, kind: int, length: int, data: bytes) -> None:
+        if kind != frames.SETTINGS or length > frames.SMALLEST_FRAME_LIMIT:
+            raise Broken(f"it begins with {data[:16]!r}; is this the REST port?")
+        self._is_first = False
+
+    def _read(self, kind: int, flags: int, number: int, payload: bytes, now: float) -> None:
+        if self._in_block is not None and (kind, number) != (frames.CONTINUATION, self._in_block):
+            raise Broken("headers that do not go on")
+        if kind == frames.DATA:
+            self._read_data(flags, number, payload, now)
+        elif kind == frames.HEADERS:
+            payload = frames.without_padding(payload, flags, True) if flags & ~0x5 else payload
+            self._read_headers(flags, number, payload, bool(flags & frames.END_STREAM), now)
+        elif kind == frames.CONTINUATION:
+            self._read_headers(flags, number, payload, None, now)
+        elif kind == frames.WINDOW_UPDATE:
+            self._widen(number, int.from_bytes(payload, "big") & frames.LAST_STREAM)
+        elif kind == frames.SETTINGS:
+            self._read_settings(flags, payload)
+        elif kind == frames.PING:
+            if not flags & frames.ACK:
+                self._out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+        elif kind == frames.RST_STREAM:
+            code = int.from_bytes(payload, "big")
+            words = f"The server at {self._target} gave the call up (HTTP/2 error {code})."
+            self._finish(number, now, Ending(_CODES_OF_RESETS.get(code, Code.INTERNAL), words))
+        elif kind == frames.GOAWAY:
+            self._read_goaway(payload, now)
+        elif kind == frames.PUSH_PROMISE:
+            raise Broken("a push, which we refuse")
+
+    def _read_data(self, flags: int, number: int, payload: bytes, now: float) -> None:
+        self._consumed += len(payload)
+        if self._consumed > frames.LARGEST_WINDOW // 2:
+            self._out.append(frames.window_update(0, self._consumed))
+            self._consumed = 0
+        stream = self._streams.get(number)
+        if stream is None:  # was given up
+            return
+        if flags & frames.PADDED:
+            payload = frames.without_padding(payload, flags, False)
+        stream.body.append(payload)
+        if flags & frames.END_STREAM:
+            self._finish(number, now, Ending(Code.INTERNAL, "The answer has no status: no trailers came."))
+
+    def _read_headers(self, flags: int, number: int, payload: bytes, ends: bool | None, now: float) -> None:
+        stream = self._streams.get(number)
+        if stream is None:
+            stream = _Stream(-1)  # given up; its headers are read all the same, for the tables of both sides to agree
+        if ends is not None:
+            stream.ends = ends
+        block = stream.block + payload
+        if not flags & frames.END_HEADERS:
+            self._in_block = number
+            stream.block = block
+            return
+        self._in_block = None
+        stream.block = b""
+        headers = self._headers.read(block)
+        if number not in self._streams:
+            return
+        if stream.ends:
+            self._finish(number, now, self._ending(stream, headers))
+        elif not headers.get(b":status", b"").startswith(b"1"):
+            stream.headers = headers
+
+    def _ending(self, stream: _Stream, trailers: Headers) -> Ending:
+        status = trailers.get(b"grpc-status")
+        if status is None or not status.isdigit():
+            http = (stream.headers or trailers).get(b":status", b"")
+            code, said = _CODES_OF_HTTP.get(http, Code.UNKNOWN), http.decode(errors="replace")
+            return Ending(code, f"No gRPC server answers at {self._target}: HTTP status {said}.")
+        if status != b"0":
+            message = unquote(trailers.get(b"grpc-message", b"").decode("ascii", "replace"))
+            return Ending(int(status), message)
+        body = stream.body[0] if len(stream.body) == 1 else b"".join(stream.body)
+        if len(body) < 5 or body[0] or int.from_bytes(body[1:5], "big") != len(body) - 5:
+            return Ending(Code.INTERNAL, f"Expected one message without compression. Received: {len(body)} bytes.")
+        return answered(body[5:], self._version_of)
+
+    def _read_settings(self, flags: int, payload: bytes) -> None:
+        if flags & frames.ACK:
+            if not self._ready.done():
+                self._ready.set_result(None)
+            return
+        said = frames.settings_of(payload)
+        self._largest_frame = said.get(frames.MAX_FRAME_SIZE, self._largest_frame)
+        self._most_streams = said.get(frames.MAX_CONCURRENT_STREAMS, self._most_streams)
+        if (initial := said.get(frames.INITIAL_WINDOW_SIZE)) is not None:
+            for _, _, window in self._backlog:
+                window[0] += initial - self._initial
+            self._initial = initial
+        self._out.append(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+
+    def _read_goaway(self, payload: bytes, now: float) -> None:
+        last = int.from_bytes(payload[:4], "big") & frames.LAST_STREAM
+        words = payload[8:].decode(errors="replace") or f"HTTP/2 error {int.from_bytes(payload[4:8], 'big')}"
+        self._give_up()
+        for number in [number for number in self._streams if number > last]:
+            ending = Ending(Code.UNAVAILABLE, f"The server at {self._target} goes away: {words}")
+            self._finish(number, now, ending)
+        self._close_when_done()
+
+    # Windows.
+
+    def _widen(self, number: int, more: int) -> None:
+        if number == 0:
+            self._window += more
+            return
+        for stream, _, window in self._backlog:
+            if stream == number:
+                window[0] += more
+
+    def _drain(self) -> None:
+        waiting: deque[tuple[int, memoryview, list[int]]] = deque()
+        for number, body, window in self._backlog:
+            while (size := min(len(body), self._window, window[0], self._largest_frame)) > 0:
+                flags = frames.END_STREAM if size == len(body) else 0
+                self._out.append(frames.frame(frames.DATA, flags, number, bytes(body[:size])))
+                self._window -= size
+                window[0] -= size
+                body = body[size:]
+            if body:
+                waiting.append((number, body, window))
+        self._backlog = waiting
+
+    # Ends.
+
+    def _finish(self, number: int, now: float, ending: Ending) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is None:
+            return
+        del self._ids[stream.call]
+        if self._backlog:
+            self._backlog = deque(entry for entry in self._backlog if entry[0] != number)
+        self._done(stream.call, now, ending)
+        if not self._is_open:
+            self._close_when_done()
+
+    def _give_up(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._lost(self)
+
+    def _close_when_done(self) -> None:
+        if not self._is_open and not self._streams:
+            self._transport.close()
+
+    def _end(self, reason: str) -> None:
+        now = time.monotonic()
+        if not self._ready.done():
+            self._ready.set_exception(Broken(reason))
+        self._give_up()
+        for number in list(self._streams):
+            self._finish(number, now, Ending(Code.UNAVAILABLE, f"No server answers at {self._target}: {reason}"))
+        self._transport.close()

@@ -1,0 +1,244 @@
+"""`modelport tune`: find the settings of a server, on servers of its own, and write down what won and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hdrh.histogram  # noqa: F401  # of the extra `load`, as below: a missing one is told at once
+import hpack  # noqa: F401
+
+from modelport import layout, manifest
+from modelport.errors import InvalidArgument, NotFound
+from modelport_client.cli import print_table, read_inputs
+from modelport_client.client import Client
+from modelport_client.loadtest import options as told
+from modelport_client.loadtest import samples
+from modelport_client.loadtest.plan import Plan, Samples
+from modelport_client.loadtest.processes import Generators
+from modelport_client.loadtest.profile import Piece
+from modelport_client.loadtest.run import Interruption
+from modelport_client.loadtest.samples import Asked
+from modelport_client.loadtest.search import Bound
+from modelport_client.loadtest.telling import search_page
+from modelport_client.tune.duel import Verdict, fight
+from modelport_client.tune.evidence import BATCHING, FLAGS, Evidence, check_folder
+from modelport_client.tune.halving import Halving
+from modelport_client.tune.measuring import Measuring
+from modelport_client.tune.servers import Kind, kind_of
+from modelport_client.tune.settings import candidates
+
+FAILED, NO_RESULT, INTERRUPTED = 1, 4, 130
+_BUDGET_MIN = 10.0
+_LEAST_BUDGET_MIN = 0.5
+_SHARE_OF_ROUNDS = 0.65  # of the budget; the rest is for the last two in turns
+_TEXT = """Find the settings under which a server holds a bound at the highest rate.
+It starts servers of its own on loopback ports, one after the other, and asks nobody else. Without --server-command and
+--container it tunes the embedded server. Exit code 1 when nothing holds the bound, 4 when the generator was the
+bottleneck: no result."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """See `--help`."""
+    parser, options = _parse(argv)
+    began = time.monotonic()
+    base_path, version = _version(options)
+    if version is None:
+        parser.error("expected NAME: servers serve the newest version of --models")
+    check_folder(options.output)
+    kind = kind_of(options.server_command, options.container)
+    asked = Asked(options.model, signature=options.signature, rows=options.rows)
+    interruption = Interruption()
+    say: Callable[[str], None] = (lambda _: None) if options.json else (lambda text: print(text, flush=True))
+    with (
+        tempfile.TemporaryDirectory(prefix="modelport-tune-") as folder,
+        interruption.heeded(),
+        Generators(options.processes) as generators,
+    ):
+        chosen: list[Samples] = []
+
+        def plan_for(address: str) -> Plan:
+            if not chosen:
+                chosen.append(_samples(parser, options, address, asked, base_path / str(version)))
+            return _plan(options, address, chosen[0])
+
+        measuring = Measuring(
+            generators, kind, options.model, base_path, plan_for, options.slo, Path(folder), interruption, options.seed
+        )
+        evidence = _tune(options, kind, measuring, base_path / str(version), began, say, chosen)
+    if evidence is None:
+        print("modelport tune: ended early; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    return _conclude(options, evidence)
+
+
+def _parse(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(
+        prog="modelport tune", description=_TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="name of the model; its newest version is served")
+    parser.add_argument("--slo", required=True, type=_bound, metavar="P", help="to be held, such as p99=20ms")
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="the repository (models)")
+    parser.add_argument(
+        "--server-command", type=_words, metavar="COMMAND", help="a server that takes tensorflow_model_server's flags"
+    )
+    parser.add_argument("--container", metavar="IMAGE", help="a server in a container of this image")
+    parser.add_argument(
+        "--budget", type=float, default=_BUDGET_MIN, metavar="MINUTES", help=f"for all of it ({_BUDGET_MIN:g})"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="a new folder for the result (tune-MODEL)")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with drawings (.html)")
+    parser.add_argument("--input", metavar="JSON", help="what is asked; by default the version's warm-up requests")
+    parser.add_argument("--image", nargs="+", action="extend", type=Path, metavar="FILE", help="encoded images")
+    parser.add_argument("--signature", help="default: serving_default, or serve_image_bytes for images")
+    told.add_samples(parser)
+    told.add_generator(parser)
+    parser.add_argument(
+        "--rows-are-independent",
+        action="store_true",
+        help="try batching although the publisher did not prove that rows do not influence one another",
+    )
+    parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="of a call (10)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(argv)
+    if options.server_command is not None and options.container is not None:
+        parser.error("give --server-command or --container, not both")
+    if sum(one is not None for one in (options.input, options.image, options.samples)) > 1:
+        parser.error("give one of --input, --image and --samples")
+    if options.rows is not None and (options.input is not None or options.image is not None):
+        parser.error("--rows is for recorded requests, not for --input or --image")
+    told.check_numbers(parser, options, ("budget", *told.GENERATOR_NUMBERS), not_negative=("seed",))
+    if not (_LEAST_BUDGET_MIN <= options.budget < math.inf):
+        parser.error(f"--budget: expected {_LEAST_BUDGET_MIN:g} minutes or more. Received: {options.budget:g}")
+    options.output = options.output or Path(f"tune-{options.model}")
+    told.check_report(parser, options)
+    return parser, options
+
+
+def _bound(text: str) -> Bound:
+    try:
+        return Bound.parse(text)
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(error.message) from error
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a command: {error}") from error
+    if not words:
+        raise argparse.ArgumentTypeError("expected a command, received nothing")
+    return words
+
+
+def _version(options: argparse.Namespace) -> tuple[Path, int]:
+    """The base path, and the version that servers will serve."""
+    layout.check_name(options.model)
+    base_path = options.models / options.model
+    versions = layout.list_versions(base_path) if base_path.is_dir() else {}
+    if not versions:
+        raise NotFound(f"Expected versions of {options.model!r} in {str(base_path)!r}; there are none. See --models.")
+    return base_path, max(versions)
+
+
+def _samples(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, address: str, asked: Asked, version_path: Path
+) -> Samples:
+    with Client(address, timeout=options.timeout) as client:
+        if options.input is not None or options.image is not None:
+            return samples.from_inputs(client, asked, read_inputs(parser, options)[0])
+        path = options.samples or version_path / layout.WARMUP_REQUESTS
+        if not path.is_file():
+            raise NotFound(f"Expected --input, --image or --samples: there are no requests in {str(path)!r}.")
+        return samples.from_file(client, asked, path)
+
+
+def _plan(options: argparse.Namespace, address: str, what: Samples) -> Plan:
+    return Plan(
+        target=address,
+        samples=what,
+        pieces=(Piece(1.0, 1.0, 1.0),),  # the search sets it
+        timeout_s=options.timeout,
+        under_way=options.under_way,
+        processes=options.processes,
+        connections=options.connections,
+        seed=options.seed,
+    )
+
+
+def _tune(
+    options: argparse.Namespace,
+    kind: Kind,
+    measuring: Measuring,
+    version_path: Path,
+    began: float,
+    say: Callable[[str], None],
+    chosen: list[Samples],
+) -> Evidence | None:
+    """The whole of it; None when somebody ended it."""
+    seconds = options.budget * 60
+    end = began + seconds
+    facts = manifest.read(version_path)
+    may_batch = options.rows_are_independent or bool(facts is not None and facts.row_independent)
+    remarks = []
+    if not may_batch:
+        remarks.append(
+            "Batching was not tried: nobody proved that the rows of this model do not influence one another "
+            "(--rows-are-independent says that they do not)."
+        )
+    settings = candidates(_cores(), options.slo.seconds, kind.is_embedded, may_batch, options.seed)
+    say(f"{kind.words}, {options.slo}, {options.budget:g} minutes; {len(settings)} settings could be tried")
+    halving = Halving(measuring, settings, seconds * _SHARE_OF_ROUNDS, say)
+    best = halving.run()
+    if measuring.interruption.happened:
+        return None
+    verdict: Verdict | None = None
+    if halving.trials[0].error is not None:
+        raise InvalidArgument(f"The server does not work with its defaults: {halving.trials[0].error}")
+    if best is not None:
+        verdict = fight(measuring, best.setting, end, say)
+        if measuring.interruption.happened:
+            return None
+    minutes = (time.monotonic() - began) / 60
+    remarks.append(f"{len(halving.trials)} of {len(settings)} settings were tried in {minutes:.1f} minutes.")
+    return Evidence(
+        options.model, kind.words, options.slo, chosen[0].origin, tuple(halving.trials), verdict, tuple(remarks)
+    )
+
+
+def _conclude(options: argparse.Namespace, evidence: Evidence) -> int:
+    if evidence.rate is not None:
+        evidence.write(options.output)
+    if options.report is not None and evidence.verdict is not None and evidence.verdict.founds:
+        one, other = evidence.verdict.founds[-1]
+        founds = {"defaults": one, evidence.verdict.challenger.name: other}
+        search_page(founds, f"{evidence.model} on {evidence.server}", options.report)
+    if options.json:
+        print(json.dumps(evidence.to_json(), indent=2))
+    else:
+        columns = ["setting", "requests/s that hold the bound, by round", "error"]
+        print_table(f"{evidence.model} on {evidence.server}, {evidence.bound}", columns, evidence.rows)
+        print(evidence.words)
+        for remark in evidence.remarks:
+            print(remark)
+        if evidence.rate is not None:
+            files = f"{FLAGS} and {BATCHING}" if evidence.winner.batching else FLAGS
+            print(f"Written: {files}, and the evidence, into {options.output}")
+    if evidence.rate is not None:
+        return 0
+    tries = [one for trial in evidence.trials for found in trial.founds for one in found.tries]
+    return NO_RESULT if tries and all(one.holds is None for one in tries) else FAILED
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

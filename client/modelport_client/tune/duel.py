@@ -1,0 +1,80 @@
+"""The best setting against the defaults: both servers are up, and are searched in turns.
+
+The ratio of the rates of each pair is one figure; the setting is called better only if Student's interval of these
+figures lies above 1.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from modelport_client.loadtest.intervals import Interval, geometric
+from modelport_client.loadtest.search import Found
+from modelport_client.tune.measuring import SHORTEST_SEARCH_S, Measuring
+from modelport_client.tune.settings import DEFAULTS, Setting
+
+_FEWEST_PAIRS, _MOST_PAIRS = 3, 8
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the turns came to.
+
+    Args:
+        challenger: the setting that was held against the defaults.
+        pairs: rates of the defaults and of the challenger.
+        ratio: the challenger's rate over the defaults'; None when no pair has both.
+        founds: the searches, of the defaults and of the challenger.
+    """
+
+    challenger: Setting
+    pairs: list[tuple[float, float]]
+    ratio: Interval | None
+    founds: list[tuple[Found, Found]] = field(default_factory=list)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the interval says so and every search found a rate; or only the challenger ever holds the bound."""
+        if self.founds and not any(one.rate for one, _ in self.founds):
+            return all(other.rate for _, other in self.founds)
+        is_whole = len(self.pairs) == len(self.founds)
+        return is_whole and self.ratio is not None and self.ratio.low is not None and self.ratio.low > 1
+
+    @property
+    def winner(self) -> Setting:
+        """The defaults unless the challenger was shown to be better."""
+        return self.challenger if self.is_better else DEFAULTS
+
+
+def fight(measuring: Measuring, challenger: Setting, end: float, say: Callable[[str], None]) -> Verdict:
+    """Let both be searched in turns until the time is over, three times at least.
+
+    Args:
+        measuring: starts and searches.
+        challenger: against the defaults.
+        end: of the time (monotonic clock).
+        say: told what happens.
+    """
+    founds: list[tuple[Found, Found]] = []
+    with ExitStack() as stack:
+        both = [stack.enter_context(measuring.served(setting)) for setting in (DEFAULTS, challenger)]
+        firsts = [measurement.pilot() for measurement in both]
+        left = end - time.monotonic()
+        count = int(min(max(left / (2 * SHORTEST_SEARCH_S), _FEWEST_PAIRS), _MOST_PAIRS))
+        seconds = max(SHORTEST_SEARCH_S, left / (2 * count))
+        say(f"the defaults and {challenger.name}, {count} times in turns, {seconds:.0f} s each")
+        for number in range(count):
+            told: dict[int, Found] = {}
+            for which in (0, 1) if number % 2 == 0 else (1, 0):
+                if not measuring.interruption.happened:
+                    told[which] = measuring.search(both[which], seconds, firsts[which])
+            if measuring.interruption.happened:
+                break
+            founds.append((told[0], told[1]))
+            say("  " + ", ".join(f"{one.rate:.4g}/s" if one.rate else "none" for one in founds[-1]))
+    pairs = [(one.rate, other.rate) for one, other in founds if one.rate and other.rate]
+    ratio = geometric([other / one for one, other in pairs]) if pairs else None
+    return Verdict(challenger, pairs, ratio, founds)
