@@ -38,7 +38,7 @@ from modelport_client.tune.settings import candidates
 
 FAILED, NO_RESULT, INTERRUPTED = 1, 4, 130
 _BUDGET_MIN = 10.0
-_LEAST_BUDGET_MIN = 0.5
+_LEAST_BUDGET_MIN = 0.25
 _SHARE_OF_ROUNDS = 0.65  # of the budget; the rest is for the last two in turns
 _TEXT = """Find the settings under which a server holds a bound at the highest rate.
 It starts servers of its own on loopback ports, one after the other, and asks nobody else. Without --server-command and
@@ -71,7 +71,16 @@ def main(argv: Sequence[str]) -> int:
             return _plan(options, address, chosen[0])
 
         measuring = Measuring(
-            generators, kind, options.model, base_path, plan_for, options.slo, Path(folder), interruption, options.seed
+            generators,
+            kind,
+            options.model,
+            base_path,
+            plan_for,
+            options.slo,
+            Path(folder),
+            interruption,
+            options.seed,
+            options.budget * 60,
         )
         evidence = _tune(options, kind, measuring, base_path / str(version), began, say, chosen)
     if evidence is None:

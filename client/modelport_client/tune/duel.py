@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from modelport_client.loadtest.intervals import Interval, geometric
 from modelport_client.loadtest.search import Found
-from modelport_client.tune.measuring import SHORTEST_SEARCH_S, Measuring
+from modelport_client.tune.measuring import Measuring
 from modelport_client.tune.settings import DEFAULTS, Setting
 
 _FEWEST_PAIRS, _MOST_PAIRS = 3, 8
@@ -63,8 +63,8 @@ def fight(measuring: Measuring, challenger: Setting, end: float, say: Callable[[
         both = [stack.enter_context(measuring.served(setting)) for setting in (DEFAULTS, challenger)]
         firsts = [measurement.pilot() for measurement in both]
         left = end - time.monotonic()
-        count = int(min(max(left / (2 * SHORTEST_SEARCH_S), _FEWEST_PAIRS), _MOST_PAIRS))
-        seconds = max(SHORTEST_SEARCH_S, left / (2 * count))
+        count = int(min(max(left / (2 * measuring.shortest_s), _FEWEST_PAIRS), _MOST_PAIRS))
+        seconds = max(measuring.shortest_s, left / (2 * count))
         say(f"the defaults and {challenger.name}, {count} times in turns, {seconds:.0f} s each")
         for number in range(count):
             told: dict[int, Found] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from modelport.errors import ModelportError
 from modelport_client.loadtest.search import Found
-from modelport_client.tune.measuring import SHORTEST_SEARCH_S, Measuring
+from modelport_client.tune.measuring import Measuring
 from modelport_client.tune.settings import DEFAULTS, Setting
 
 
@@ -53,7 +53,7 @@ class Halving:
         """The best setting beside the defaults; None when there is none that holds the bound."""
         defaults = Trial(DEFAULTS)
         self.trials = [defaults]
-        self._measure(defaults, SHORTEST_SEARCH_S)
+        self._measure(defaults, self._measuring.shortest_s)
         if defaults.error is not None or self._is_over():
             return None
         others = [Trial(setting) for setting in self._settings if setting != DEFAULTS][: self._how_many()]
@@ -62,7 +62,7 @@ class Halving:
         for number in range(rounds):
             field_ = others if number == 0 else [*others, defaults]  # their first search of the defaults is done
             left = (self._end - time.monotonic()) / (rounds - number)
-            seconds = max(left / max(1, len(field_)) - self._start_s, SHORTEST_SEARCH_S)
+            seconds = max(left / max(1, len(field_)) - self._start_s, self._measuring.shortest_s)
             self._say(f"round {number + 1} of {rounds}: {len(field_)} settings, {seconds:.0f} s each")
             for trial in field_:
                 if self._is_over():
@@ -77,7 +77,7 @@ class Halving:
     def _how_many(self) -> int:
         """Settings for which the first round has time, where each round has an equal part of it."""
         left = self._end - time.monotonic()
-        each = self._start_s + SHORTEST_SEARCH_S
+        each = self._start_s + self._measuring.shortest_s
         count = 1
         while count < len(self._settings) - 1 and (count + 1) * each * _rounds(count + 1) <= left:
             count += 1

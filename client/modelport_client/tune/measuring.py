@@ -17,7 +17,9 @@ from modelport_client.tune.servers import Kind, OwnServer
 from modelport_client.tune.settings import Setting
 
 _SEEDS_OF_A_SERVER = 1000  # each of its runs has arrivals of its own
-SHORTEST_SEARCH_S = 8.0  # some ten runs of half a second, and what lies between them
+_SHORTEST_SEARCH_S = 8.0  # some ten runs of half a second, and what lies between them
+_SEARCHES = 15  # that a small budget has to be enough for: then each is shorter
+_FEWEST_RUNS_S = 2.0
 
 
 class Measuring:
@@ -32,6 +34,7 @@ class Measuring:
         folder: for the files of servers.
         interruption: ends all.
         seed: of arrivals.
+        budget_s: of the tuning.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class Measuring:
         folder: Path,
         interruption: Interruption,
         seed: int,
+        budget_s: float,
     ) -> None:
+        self.shortest_s = max(min(_SHORTEST_SEARCH_S, budget_s / _SEARCHES), _FEWEST_RUNS_S)
         self.bound = bound
         self.interruption = interruption
         self._kind = kind

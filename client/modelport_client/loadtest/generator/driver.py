@@ -88,6 +88,8 @@ class Driver:
     def done(self, call: int, now: float, ending: Ending) -> None:
         """A call has ended; see `Done`."""
         self._under_way -= 1
+        if now >= self.calls.due[call] + self._timeout_s:  # `_look` comes a little later; servers look, too
+            ending = no_answer(self._plan.target, self._timeout_s)
         if ending.code == Code.UNAVAILABLE and self._plan.retry and self._answered and not self._stopped:
             if self._try_again(call, now):
                 return

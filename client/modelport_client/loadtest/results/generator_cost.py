@@ -1,7 +1,7 @@
 """What the generator itself cost, and whether it was the bottleneck: then a run says nothing about the server.
 
 Open loop: a request that is sent late waits for the generator, and that is part of its latency. When more than half of
-the latency is lateness, at the highest percentile that has enough requests beyond it, it is the generator that was
+the latency is lateness, at p99, or the highest percentile below that has enough requests beyond it, it is the generator that was
 measured. A run that holds a bound says so only if lateness is below a quarter of the bound: a verdict on arrivals that
 were not those asked for would be none. Requests that the limit of requests under way
 held back are not the generator's fault; they are told apart.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from modelport_client.loadtest.results.histogram import Histogram, name_of
 
+_JUDGED = 99.0  # the highest percentile by which a run is judged
 _LARGEST_SHARE = 0.5  # of a latency that may be lateness
 _LARGEST_SHARE_OF_BOUND = 0.25  # of a bound: a verdict on the bound needs more room than a figure
 _BUSIEST = 0.9  # share of the time in a closed loop
@@ -50,7 +51,7 @@ class GeneratorCost:
                 f"a generating process was busy for {self.busiest:.0%} of the time (at most {_BUSIEST:.0%}): it, not "
                 f"the server, set the pace. More --processes or another machine help."
             )
-        percentile = latency.founded
+        percentile = min(latency.founded, _JUDGED)
         late, took = self.lateness.at(percentile), latency.at(percentile)
         if late is None or took is None or late <= _LARGEST_SHARE * took:
             return None
