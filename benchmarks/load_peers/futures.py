@@ -1,6 +1,6 @@
 """A closed loop by gRPC's own package, as its documentation has it: `future()` and callbacks.
 
-    python benchmarks/load_peers/futures.py TARGET CALLERS SECONDS    prints the answers
+python benchmarks/load_peers/futures.py TARGET CALLERS SECONDS    prints the answers
 """
 
 from __future__ import annotations

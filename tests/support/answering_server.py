@@ -69,9 +69,7 @@ class AnsweringServer:
         self._server.wait_for_termination()
 
 
-def _status(
-    request: messages.GetModelStatusRequest, context: grpc.ServicerContext
-) -> messages.GetModelStatusResponse:
+def _status(request: messages.GetModelStatusRequest, context: grpc.ServicerContext) -> messages.GetModelStatusResponse:
     response = messages.GetModelStatusResponse()
     response.model_version_status.add(version=1, state=30)  # AVAILABLE
     return response

@@ -2,10 +2,10 @@
 
 Open-loop runs with Poisson arrivals at one rate each. The rate doubles until the bound is not held, and the gap between
 the highest that held it and the lowest that did not is halved, until they are 5 % apart or most of the time is used. A
-run that does not hold is repeated, for a machine has its moments: two of three decide. At the end the best rate is run
-again and again. It counts only if more than half of its runs held; if not, the next lower one is tried. A run with an
-error does not hold. A run in which the generator was late says nothing, and where no run says more the search goes no
-further up.
+run that does not hold is repeated while there is time, for a machine has its moments: two of three decide. At the end
+the best rate is run again and again. It counts only if more than half of its runs held; if not, the next lower one is
+tried. A run with an error does not hold. A run in which the generator was late says nothing, and where no run says more
+the search goes no further up.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _REPEATS = 5
 _RUNS = 20  # of one search: about 6 to double, 8 to halve, 5 to repeat
 _DECIDING = 3  # runs of a rate, at most, before the next one
 _SHORTEST_RUN_S, _LONGEST_RUN_S = 0.5, 20.0
+_BOUNDS_OF_A_RUN = 10  # the queue of a server that falls behind has to reach the bound within a run
 _LOWEST_RATE = 0.5
 
 
@@ -181,7 +182,8 @@ class Search:
         self._first = first
         self._is_over = is_over
         self._say = say
-        self._run_s = min(max(budget_s / _RUNS, _SHORTEST_RUN_S), _LONGEST_RUN_S)
+        shortest = max(_SHORTEST_RUN_S, _BOUNDS_OF_A_RUN * bound.seconds)
+        self._run_s = max(min(budget_s / _RUNS, _LONGEST_RUN_S), shortest)
         self._begin = time.monotonic()
         self._end = self._begin + budget_s
         self._longest_try = self._run_s
@@ -226,7 +228,7 @@ class Search:
             return True
         for _ in range(1, _DECIDING):
             held, count = self._held(rate)
-            if count - held == _DECIDING // 2 + 1 or not self._has_time(1):
+            if count - held == _DECIDING // 2 + 1 or not self._has_time(_DECIDING + _REPEATS):
                 break
             self._try(rate)
         held, count = self._held(rate)

@@ -1,7 +1,8 @@
 """The best setting against the defaults: both servers are up, and are searched in turns.
 
-The ratio of the rates of each pair is one figure; the setting is called better only if Student's interval of these
-figures lies above 1.
+A search tries some rates, each a factor above another. So each begins somewhere else, by chance, and what lies between
+the rates becomes part of the variation. The ratio of the rates of each pair is one figure; the setting is called better
+only if Student's interval of these figures lies above 1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from random import Random
 
 from modelport_client.loadtest.intervals import Interval, geometric
 from modelport_client.loadtest.search import Found
@@ -37,11 +39,12 @@ class Verdict:
 
     @property
     def is_better(self) -> bool:
-        """Whether the interval says so and every search found a rate; or only the challenger ever holds the bound."""
-        if self.founds and not any(one.rate for one, _ in self.founds):
-            return all(other.rate for _, other in self.founds)
-        is_whole = len(self.pairs) == len(self.founds)
-        return is_whole and self.ratio is not None and self.ratio.low is not None and self.ratio.low > 1
+        """Whether the interval says so, and in no pair only the defaults hold; or only the other ever does."""
+        if any(one.rate and not other.rate for one, other in self.founds):
+            return False
+        if not self.pairs:
+            return bool(self.founds) and all(other.rate for _, other in self.founds)
+        return self.ratio is not None and self.ratio.low is not None and self.ratio.low > 1
 
     @property
     def winner(self) -> Setting:
@@ -64,13 +67,15 @@ def fight(measuring: Measuring, challenger: Setting, end: float, say: Callable[[
         firsts = [measurement.pilot() for measurement in both]
         left = end - time.monotonic()
         count = int(min(max(left / (2 * measuring.shortest_s), _FEWEST_PAIRS), _MOST_PAIRS))
+        random = Random(measuring.seed)  # noqa: S311  # no secret
         seconds = max(measuring.shortest_s, left / (2 * count))
         say(f"the defaults and {challenger.name}, {count} times in turns, {seconds:.0f} s each")
         for number in range(count):
             told: dict[int, Found] = {}
             for which in (0, 1) if number % 2 == 0 else (1, 0):
                 if not measuring.interruption.happened:
-                    told[which] = measuring.search(both[which], seconds, firsts[which])
+                    first = firsts[which] * 2 ** random.uniform(-0.5, 0.5)
+                    told[which] = measuring.search(both[which], seconds, first)
             if measuring.interruption.happened:
                 break
             founds.append((told[0], told[1]))

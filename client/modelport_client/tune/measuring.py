@@ -19,7 +19,7 @@ from modelport_client.tune.settings import Setting
 _SEEDS_OF_A_SERVER = 1000  # each of its runs has arrivals of its own
 _SHORTEST_SEARCH_S = 8.0  # some ten runs of half a second, and what lies between them
 _SEARCHES = 15  # that a small budget has to be enough for: then each is shorter
-_FEWEST_RUNS_S = 2.0
+_LEAST_SEARCH_S = 3.0
 
 
 class Measuring:
@@ -50,8 +50,8 @@ class Measuring:
         seed: int,
         budget_s: float,
     ) -> None:
-        self.shortest_s = max(min(_SHORTEST_SEARCH_S, budget_s / _SEARCHES), _FEWEST_RUNS_S)
-        self.bound = bound
+        self.shortest_s = max(min(_SHORTEST_SEARCH_S, budget_s / _SEARCHES), _LEAST_SEARCH_S)
+        self.bound, self.seed = bound, seed
         self.interruption = interruption
         self._kind = kind
         self._model = model

@@ -39,23 +39,23 @@ def stalling(seconds: float, after_requests: int):
 def test_a_stall_shows_in_the_tail_of_an_open_loop_and_hides_in_a_closed_one(answering, run):
     """Coordinated omission: a closed loop asks nothing while it waits, so it sees one slow request."""
     server = answering(stalling(0.5, 100), workers=4)
-    opened = run(open_plan(server.address, 200, 1.5))
+    opened = run(open_plan(server.address, 200, 1))
     assert opened.failed == 0
-    assert opened.latency.at(90) > 0.2, "100 of 300 requests were due while the server stood still"
+    assert opened.latency.at(90) > 0.2, "100 of 200 requests were due while the server stood still"
     assert opened.latency.at(100) >= 0.45
     server = answering(stalling(0.5, 100), workers=4)
-    closed = run(closed_plan(server.address, 1, 1.5))
+    closed = run(closed_plan(server.address, 1, 1))
     assert closed.latency.at(100) >= 0.45
     assert closed.latency.at(90) < 0.2
 
 
 def test_the_timeline_shows_when_it_was(answering, run):
-    result = run(open_plan(answering(stalling(0.6, 250), workers=4).address, 200, 3, arrivals="steady"))
-    assert [second.due for second in result.timeline] == [200, 200, 200]
+    result = run(open_plan(answering(stalling(0.6, 250), workers=4).address, 200, 2, arrivals="steady"))
+    assert [second.due for second in result.timeline] == [200, 200]
     longest = [second.longest_ms for second in result.timeline]
     assert longest[1] > 450
     assert longest[0] < longest[1]
-    assert sum(second.answered for second in result.timeline) <= 600
+    assert sum(second.answered for second in result.timeline) <= 400
 
 
 def test_errors_are_told_by_kind(answering, run):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import grpc
 
-from modelport.errors import Code, Unavailable
-from modelport_client.loadtest.generator.endings import Done, Ending, answered, no_answer
+from modelport.errors import Unavailable
+from modelport_client.loadtest.generator.endings import Done, Ending, answered, no_answer, refused
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_receive_message_length", -1),
@@ -103,6 +103,4 @@ class AioSender:
         code, details = error.code(), error.details() or ""
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return no_answer(self._target, self._timeout_s, details)
-        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return Ending(Code.UNAVAILABLE, f"No server answers at {self._target}: {details}")
-        return Ending(code.value[0], details)
+        return refused(self._target, code.value[0], details)

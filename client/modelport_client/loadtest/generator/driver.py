@@ -50,11 +50,12 @@ class Driver:
         self._waiting: deque[int] = deque()
         self._again: list[tuple[float, int]] = []
         self._tries: dict[int, int] = {}
-        self._under_way = 0
+        self._sent_now: set[int] = set()
+        self._unended = 0
         self._oldest = 0
         self._answered = False
         self._stopped = False
-        self._is_ticking = False
+        self._is_ticking = self._will_flush = False
         self._next_due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -73,7 +74,7 @@ class Driver:
             self._advance()
         else:
             for _ in range(self._callers):
-                self._waiting.append(self.calls.begin(begin))
+                self._make_due(begin)
         self._loop.call_later(max(0.0, begin - time.monotonic()), self._tick)
         self._look()
         await self._all_ended
@@ -87,7 +88,7 @@ class Driver:
 
     def done(self, call: int, now: float, ending: Ending) -> None:
         """A call has ended; see `Done`."""
-        self._under_way -= 1
+        self._sent_now.discard(call)
         if now >= self.calls.due[call] + self._timeout_s:  # `_look` comes a little later; servers look, too
             ending = no_answer(self._plan.target, self._timeout_s)
         if ending.code == Code.UNAVAILABLE and self._plan.retry and self._answered and not self._stopped:
@@ -98,14 +99,29 @@ class Driver:
         self._end_call(call, now, ending)
         if not self._is_ticking:
             self._fill(now)
-            self._loop.call_soon(self._sender.flush)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Once for all answers that came together."""
+        if not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._will_flush = False
+        self._sender.flush()
 
     def _end_call(self, call: int, now: float, ending: Ending) -> None:
         self.calls.end(call, now, ending)
+        self._unended -= 1
         self._tries.pop(call, None)
         if not self._is_open and now < self.end and not self._stopped:
-            self._waiting.append(self.calls.begin(now))
+            self._make_due(now)
         self._check_end()
+
+    def _make_due(self, moment: float) -> None:
+        self._waiting.append(self.calls.begin(moment))
+        self._unended += 1
 
     def _advance(self) -> None:
         moment = next(self._moments, None)
@@ -117,9 +133,9 @@ class Driver:
         self._is_ticking = True
         now = time.monotonic()
         while self._again and self._again[0][0] <= now:
-            self._waiting.appendleft(heapq.heappop(self._again)[1])
+            self._waiting.appendleft(heapq.heappop(self._again)[1])  # `_fill` leaves out those whose time is over
         while self._next_due is not None and self._next_due <= now:
-            self._waiting.append(self.calls.begin(self._next_due))
+            self._make_due(self._next_due)
             self._advance()
         self._fill(now)
         self._sender.flush()
@@ -136,7 +152,10 @@ class Driver:
         """Send what waits, as far as there is room."""
         waiting, calls = self._waiting, self.calls
         while waiting:
-            if self._under_way >= self._limit or self._sender.room < 1:
+            if calls.ending[waiting[0]] != UNENDED:  # its time was over while it waited
+                waiting.popleft()
+                continue
+            if len(self._sent_now) >= self._limit or self._sender.room < 1:
                 for call in reversed(waiting):
                     if calls.held[call]:
                         break
@@ -145,9 +164,9 @@ class Driver:
             call = waiting.popleft()
             if not calls.sent[call]:
                 calls.sent[call] = now
-            self._under_way += 1
+            self._sent_now.add(call)
             self._sender.send(call, (self._first_sample + self._step * call) % self._samples)
-        self.most_under_way = max(self.most_under_way, self._under_way)
+        self.most_under_way = max(self.most_under_way, len(self._sent_now))
 
     def _try_again(self, call: int, now: float) -> bool:
         """Whether there is time for it."""
@@ -180,23 +199,19 @@ class Driver:
 
     def _expire(self, call: int, now: float) -> None:
         reason = ""
-        if call in self._waiting:  # the oldest stand first
-            self._waiting.remove(call)
-            reason = f"{self._limit} others were under way" if not self.calls.sent[call] else ""
-        elif any(again == call for _, again in self._again):
-            self._again = [entry for entry in self._again if entry[1] != call]
-            heapq.heapify(self._again)
+        if call in self._sent_now:
+            self._sent_now.discard(call)
+            self._sender.forget(call)
+        elif call in self._tries:
             reason = "the server was not there"
         else:
-            self._under_way -= 1
-            self._sender.forget(call)
-            self._sender.flush()
+            reason = f"{self._limit} others were under way"
         self._end_call(call, now, no_answer(self._plan.target, self._timeout_s, reason))
         self._fill(now)
-        self._sender.flush()
+        self._flush_soon()
 
     def _check_end(self) -> None:
-        if self._next_due is not None or self._under_way or self._waiting or self._again:
+        if self._next_due is not None or self._unended:
             return
         if (self._stopped or self._is_open or time.monotonic() >= self.end) and not self._all_ended.done():
             self._all_ended.set_result(None)

@@ -26,6 +26,13 @@ def no_answer(target: str, timeout_s: float, reason: str = "") -> Ending:
     return Ending(Code.DEADLINE_EXCEEDED, f"{words}: {reason}" if reason else f"{words}.")
 
 
+def refused(target: str, code: int, details: str) -> Ending:
+    """The end of a call with an error of the server."""
+    if code == Code.CANCELLED:  # we cancel nothing: what a server does with calls that meet its end
+        return Ending(Code.UNAVAILABLE, f"The connection to {target} was closed: {details}")
+    return Ending(code, details)
+
+
 def answered(answer: bytes, version_of: Callable[[bytes], int | None]) -> Ending:
     """The end of a call that was answered with OK."""
     try:

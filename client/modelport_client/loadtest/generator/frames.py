@@ -96,13 +96,15 @@ def _integer(value: int) -> bytes:
 
 
 class HeaderReader:
-    """Reads header blocks of one connection. Blocks without a change of the table's size are remembered."""
+    """Reads header blocks, each by itself: one that refers to another is Broken. Those that were read are remembered.
+
+    The peer was told to keep no table. Not every block says that its sender keeps none, so each is read as if it did.
+    """
 
     _MOST_KNOWN = 1024  # blocks; texts of errors may all differ
+    _NO_TABLE = b"\x20"
 
     def __init__(self) -> None:
-        self._decoder = Decoder()
-        self._decoder.max_allowed_table_size = 0
         self._known: dict[bytes, Headers] = {}
 
     def read(self, block: bytes) -> Headers:
@@ -111,9 +113,10 @@ class HeaderReader:
         if found is not None:
             return found
         try:
-            headers = {bytes(name): bytes(value) for name, value in self._decoder.decode(block, raw=True)}
+            pairs = Decoder().decode(self._NO_TABLE + block, raw=True)
         except HPACKError as error:
             raise Broken(f"headers that cannot be read ({error})") from error
-        if block and block[0] & 0xE0 != 0x20 and len(self._known) < self._MOST_KNOWN:  # 0x20: the table's size
+        headers = {bytes(name): bytes(value) for name, value in pairs}
+        if len(self._known) < self._MOST_KNOWN:
             self._known[block] = headers
         return headers

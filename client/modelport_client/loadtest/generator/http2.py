@@ -12,14 +12,14 @@ import contextlib
 import socket
 import struct
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import unquote
 
 from modelport.errors import Code
 from modelport_client.loadtest.generator import frames
-from modelport_client.loadtest.generator.endings import Done, Ending, answered
+from modelport_client.loadtest.generator.endings import Done, Ending, answered, refused
 from modelport_client.loadtest.generator.frames import Broken, HeaderReader, Headers
 
 # A peer that has not acknowledged what was sent for so long is given up, as the client's own gRPC connections do.
@@ -52,6 +52,14 @@ class _Stream:
         self.body: list[bytes] = []
         self.block = b""  # of headers that go on in the next frame
         self.ends = False  # whether that block is the last that comes
+
+
+@dataclass
+class _Backlog:
+    """What the windows have not let through yet of one request."""
+
+    body: memoryview
+    window: int  # of its stream
 
 
 class Request:
@@ -100,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._window = self._initial = frames.DEFAULT_WINDOW
         self._largest_frame = frames.SMALLEST_FRAME_LIMIT
         self._most_streams = frames.LAST_STREAM
-        self._backlog: deque[tuple[int, memoryview, list[int]]] = deque()
+        self._backlog: dict[int, _Backlog] = {}
         self._consumed = 0
         self._is_first = True
         self._is_open = True
@@ -129,7 +137,7 @@ class Connection(asyncio.Protocol):
             self._window -= size
             out += (request.data_head, name, request.body)
         else:
-            self._backlog.append((number, memoryview(request.body), [self._initial]))
+            self._backlog[number] = _Backlog(memoryview(request.body), self._initial)
         if self._next >= frames.LAST_STREAM - 2:
             self._give_up()
 
@@ -148,7 +156,7 @@ class Connection(asyncio.Protocol):
         if number is not None:
             del self._streams[number]
             self._out.append(frames.reset(number, frames.CANCEL))
-            self._backlog = deque(entry for entry in self._backlog if entry[0] != number)
+            self._backlog.pop(number, None)
             self._close_when_done()
 
     def close(self) -> None:
@@ -275,8 +283,9 @@ class Connection(asyncio.Protocol):
             code, said = _CODES_OF_HTTP.get(http, Code.UNKNOWN), http.decode(errors="replace")
             return Ending(code, f"No gRPC server answers at {self._target}: HTTP status {said}.")
         if status != b"0":
-            message = unquote(trailers.get(b"grpc-message", b"").decode("ascii", "replace"))
-            return Ending(int(status), message)
+            return refused(
+                self._target, int(status), unquote(trailers.get(b"grpc-message", b"").decode("ascii", "replace"))
+            )
         body = stream.body[0] if len(stream.body) == 1 else b"".join(stream.body)
         if len(body) < 5 or body[0] or int.from_bytes(body[1:5], "big") != len(body) - 5:
             return Ending(Code.INTERNAL, f"Expected one message without compression. Received: {len(body)} bytes.")
@@ -291,8 +300,8 @@ class Connection(asyncio.Protocol):
         self._largest_frame = said.get(frames.MAX_FRAME_SIZE, self._largest_frame)
         self._most_streams = said.get(frames.MAX_CONCURRENT_STREAMS, self._most_streams)
         if (initial := said.get(frames.INITIAL_WINDOW_SIZE)) is not None:
-            for _, _, window in self._backlog:
-                window[0] += initial - self._initial
+            for one in self._backlog.values():
+                one.window += initial - self._initial
             self._initial = initial
         self._out.append(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
 
@@ -311,22 +320,21 @@ class Connection(asyncio.Protocol):
         if number == 0:
             self._window += more
             return
-        for stream, _, window in self._backlog:
-            if stream == number:
-                window[0] += more
+        if number in self._backlog:
+            self._backlog[number].window += more
 
     def _drain(self) -> None:
-        waiting: deque[tuple[int, memoryview, list[int]]] = deque()
-        for number, body, window in self._backlog:
-            while (size := min(len(body), self._window, window[0], self._largest_frame)) > 0:
-                flags = frames.END_STREAM if size == len(body) else 0
-                self._out.append(frames.frame(frames.DATA, flags, number, bytes(body[:size])))
+        for number, one in list(self._backlog.items()) if self._window > 0 else ():
+            while (size := min(len(one.body), self._window, one.window, self._largest_frame)) > 0:
+                flags = frames.END_STREAM if size == len(one.body) else 0
+                self._out.append(frames.frame(frames.DATA, flags, number, bytes(one.body[:size])))
                 self._window -= size
-                window[0] -= size
-                body = body[size:]
-            if body:
-                waiting.append((number, body, window))
-        self._backlog = waiting
+                one.window -= size
+                one.body = one.body[size:]
+            if not one.body:
+                del self._backlog[number]
+            if self._window <= 0:
+                return
 
     # Ends.
 
@@ -335,8 +343,7 @@ class Connection(asyncio.Protocol):
         if stream is None:
             return
         del self._ids[stream.call]
-        if self._backlog:
-            self._backlog = deque(entry for entry in self._backlog if entry[0] != number)
+        self._backlog.pop(number, None)
         self._done(stream.call, now, ending)
         if not self._is_open:
             self._close_when_done()

@@ -63,8 +63,9 @@ class Http2Sender:
         self._wanted = connections
         self._open: list[Connection] = []
         self._opening = 0
-        self._waiting: list[tuple[int, int]] = []
+        self._waiting: dict[int, int] = {}  # call → sample, until there is a connection
         self._where: dict[int, Connection] = {}
+        self._unflushed: set[Connection] = set()
         self._turn = 0
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +86,7 @@ class Http2Sender:
     def send(self, call: int, sample: int) -> None:
         """Over the connections in turns."""
         if not self._open:
-            self._waiting.append((call, sample))
+            self._waiting[call] = sample
             self._reopen()
             return
         for _ in range(len(self._open)):
@@ -95,19 +96,21 @@ class Http2Sender:
         connection = self._open[self._turn]
         self._where[call] = connection
         connection.send(call, self._requests[sample])
+        self._unflushed.add(connection)
 
     def flush(self) -> None:
         """Each connection's."""
-        for connection in set(self._where.values()) if len(self._open) == 0 else self._open:
-            connection.flush()
+        while self._unflushed:
+            self._unflushed.pop().flush()
 
     def forget(self, call: int) -> None:
         """Wherever it is."""
         connection = self._where.pop(call, None)
         if connection is not None:
             connection.forget(call)
+            self._unflushed.add(connection)
         else:
-            self._waiting = [entry for entry in self._waiting if entry[0] != call]
+            self._waiting.pop(call, None)
 
     def close(self) -> None:
         """Close all."""
@@ -154,17 +157,14 @@ class Http2Sender:
             error = caught
         self._opening -= 1
         if error is None:
-            waiting, self._waiting = self._waiting, []
-            for call, sample in waiting:
+            waiting, self._waiting = self._waiting, {}
+            for call, sample in waiting.items():
                 self.send(call, sample)
             self.flush()
             return
-        if self._open:  # the others carry on
-            waiting = []
-        else:
-            waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}  # none where another connection is open
         now = time.monotonic()
-        for call, _ in waiting:
+        for call in waiting:
             self._done(call, now, Ending(Code.UNAVAILABLE, self._nobody(error)))
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(max(0.0, begin + _AGAIN_AFTER_S - time.monotonic()))

@@ -47,6 +47,7 @@ def main() -> int:
         if heard == STOP:  # of a run that was over by then
             continue
         loop = new_loop()
+        loop.set_exception_handler(_die)
         try:
             plan, number = heard
             loop.run_until_complete(_run(plan, number, out))
@@ -117,6 +118,12 @@ def _clocks() -> tuple[float, float | None]:
     except (OSError, IndexError, ValueError):
         starved = None
     return time.process_time(), starved
+
+
+def _die(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that nobody expected: a run with it is none."""
+    loop.default_exception_handler(context)
+    os._exit(1)
 
 
 def _raise_file_limit() -> None:

@@ -1,10 +1,10 @@
 """What the generator itself cost, and whether it was the bottleneck: then a run says nothing about the server.
 
 Open loop: a request that is sent late waits for the generator, and that is part of its latency. When more than half of
-the latency is lateness, at p99, or the highest percentile below that has enough requests beyond it, it is the generator that was
-measured. A run that holds a bound says so only if lateness is below a quarter of the bound: a verdict on arrivals that
-were not those asked for would be none. Requests that the limit of requests under way
-held back are not the generator's fault; they are told apart.
+the latency is lateness, at p99 or the highest percentile below that has enough requests beyond it, it is the generator
+that was measured. A run that holds a bound says so only if lateness is below a quarter of the bound: a verdict on
+arrivals that were not those asked for would be none. Requests that the limit of requests under way held back are not
+the generator's fault; they are told apart.
 
 Closed loop: nothing is due before it can be sent. A generator that had something to do for nine tenths of the time,
 running or waiting for a processor, set the pace itself.

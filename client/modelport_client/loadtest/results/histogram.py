@@ -35,9 +35,10 @@ class Histogram:
         """The seconds that so many of a hundred did not exceed; None without any."""
         if not self.count:
             return None
-        if percentile >= 100:
+        if percentile >= 100 or self._longest is None:
             return self._longest
-        return float(self._histogram.get_value_at_percentile(percentile)) * 1e-6
+        # A value stands for all that share its three digits, and may be a little above the longest.
+        return min(float(self._histogram.get_value_at_percentile(percentile)) * 1e-6, self._longest)
 
     def in_ms(self) -> dict[str, float | None]:
         """The percentiles that are told, by name, in milliseconds."""
