@@ -45,52 +45,44 @@ def repository(tmp_path) -> Path:
     return tmp_path / "models"
 
 
-def test_the_better_setting_is_found_and_written_with_its_evidence(repository, tmp_path):
-    """One thread within operations makes that server four times as fast; it knows not all flags."""
-    output = tmp_path / "tuned"
-    words = ["--slo", "p50=60ms", "--models", str(repository), "--output", str(output), "--budget", "0.25"]
-    server = f"{sys.executable} -m tests.support.settable_server"
-    done = run("tiny", *words, "--server-command", server, "--report", str(tmp_path / "page.html"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    facts = json.loads((output / "evidence.json").read_text())
-    assert facts["defaults_are_best"] is False, done.stdout
-    assert "1 threads within operations" in facts["winner"]
-    assert facts["challenger_over_defaults"]["low"] > 1
-    assert facts["rate_per_s"]["mean"] > 125, "more than one request after the other of 8 ms"
-    flags = (output / "flags.txt").read_text().split()
-    assert "--tensorflow_intra_op_parallelism=1" in flags
-    assert "Best: " in (output / "evidence.md").read_text()
+def test_the_embedded_server_is_tuned_and_the_defaults_take_part_to_the_end(add_version, tmp_path):
+    """What is best depends on the machine's day; that the answer follows from what was measured does not."""
+    add_version(tmp_path / "models" / "affine", 1, "affine-2")
+    output, page = tmp_path / "tuned", tmp_path / "page.html"
+    words = ["--slo", "p50=100ms", "--models", str(tmp_path / "models"), "--output", str(output), "--budget", "0.25"]
+    done = run("affine", *words, "--input", "[1]", "--rows-are-independent", "--json", "--report", str(page))
+    facts = json.loads(done.stdout)
     assert facts["trials"][0]["setting"] == "defaults"
-    assert "Batching was not tried" in done.stdout
-    assert "<svg" in (tmp_path / "page.html").read_text("utf-8")
-    again = run("tiny", *words, "--server-command", server)
+    assert len(facts["trials"]) >= 2
+    assert all(trial["error"] is None for trial in facts["trials"])
+    assert facts["remarks"][0].startswith(f"{len(facts['trials'])} of ")
+    if facts["rate_per_s"] is None:  # a machine that is too busy for any verdict
+        assert done.returncode in (1, 4), done.stderr
+        assert not output.exists()
+        return
+    assert done.returncode == 0, done.stderr
+    if facts["turns"]:
+        both = [[one["rate_per_s"] for one in pair] for pair in facts["turns"]]
+        wins = all(challenger and (not ours or challenger > ours) for ours, challenger in both)
+        assert wins or facts["defaults_are_best"]
+    assert json.loads((output / "evidence.json").read_text()) == facts
+    assert facts["defaults_are_best"] == ((output / "flags.txt").read_text() == "")
+    assert facts["words"] in (output / "evidence.md").read_text()
+    assert not facts["turns"] or "<svg" in page.read_text("utf-8")
+    again = run("affine", *words, "--input", "[1]")
     assert again.returncode == 1
     assert "Expected a new or empty folder" in again.stderr
 
 
-def test_the_embedded_server_is_tuned_and_the_defaults_take_part_to_the_end(add_version, tmp_path):
-    add_version(tmp_path / "models" / "affine", 1, "affine-2")
-    output = tmp_path / "tuned"
-    words = ["--slo", "p50=100ms", "--models", str(tmp_path / "models"), "--output", str(output), "--budget", "0.25"]
-    done = run("affine", *words, "--input", "[1]", "--rows-are-independent", "--json")
-    assert done.returncode in (0, 4), done.stderr  # 4 on a machine that is too busy to send in time
-    facts = json.loads(done.stdout)
-    if done.returncode == 0:
-        assert facts["trials"][0]["setting"] == "defaults"
-        assert facts["turns"], "the last two are held against each other"
-        assert facts["defaults_are_best"] == ((output / "flags.txt").read_text() == "")
-        assert facts["words"].startswith("The defaults are best" if facts["defaults_are_best"] else "Best: ")
-
-
 def test_an_interrupted_tuning_leaves_nothing_running(repository, tmp_path):
     output = tmp_path / "tuned"
-    server = f"{sys.executable} -m tests.support.settable_server"
+    server = f"{sys.executable} -m tests.support.quick_server"
     words = ["--slo", "p50=60ms", "--models", str(repository), "--output", str(output), "--server-command", server]
     with (tmp_path / "log").open("w") as log:
         tuning = subprocess.Popen(command("tiny", *words), stdout=log, stderr=subprocess.STDOUT, env=ENVIRONMENT)
     mine = psutil.Process(tuning.pid)
     deadline = time.monotonic() + 60
-    while not any("settable_server" in " ".join(child.cmdline()) for child in mine.children(recursive=True)):
+    while not any("quick_server" in " ".join(child.cmdline()) for child in mine.children(recursive=True)):
         assert tuning.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
