@@ -1,7 +1,7 @@
 """The `modelport` command: a table of subcommands, each loaded only when it is asked for.
 
 Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong, 3 the gate refuses the
-version, 130 interrupted.
+version, 4 a load is no result, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -55,6 +55,11 @@ class Asked:
         return self.model if part is None else f"{self.model}@{part}"
 
 
+def largest_rows(path: Path) -> int:
+    """Of the Predict requests of a file: the most rows of one; 0 where there is none."""
+    return max((_rows(inputs) for _, inputs in _requests(path)), default=0)
+
+
 def from_inputs(client: Client, asked: Asked, inputs: Any) -> Samples:
     """One request with inputs as `Client.predict` takes them."""
     _ask(client, asked, asked.signature, inputs)
@@ -89,7 +94,7 @@ def of_version(client: Client, asked: Asked) -> Samples:
 
 
 def _recorded(client: Client, asked: Asked, path: Path, origin: str) -> Samples:
-    requests = _requests(path, asked)
+    requests = _wanted(path, asked)
     _ask(client, asked, *requests[0])
     return _samples(client.target, asked, requests, origin)
 
@@ -106,8 +111,8 @@ def _ask(client: Client, asked: Asked, signature: str | None, inputs: Any) -> No
     )
 
 
-def _requests(path: Path, asked: Asked) -> list[tuple[str, dict[str, Array]]]:
-    """Signature and inputs of the requests that are wanted."""
+def _requests(path: Path) -> list[tuple[str, dict[str, Array]]]:
+    """Signature and inputs of the Predict requests of a file."""
     found = []
     try:
         for record in tfrecord.read(path):
@@ -120,6 +125,12 @@ def _requests(path: Path, asked: Asked) -> list[tuple[str, dict[str, Array]]]:
         raise from_os_error(error, "read the samples", path) from error
     except DecodeError as error:
         raise InvalidArgument(f"Expected a TFRecord of PredictionLogs. Received: {str(path)!r} ({error})") from error
+    return found
+
+
+def _wanted(path: Path, asked: Asked) -> list[tuple[str, dict[str, Array]]]:
+    """Of these, the ones that are asked."""
+    found = _requests(path)
     names = sorted({name for name, _ in found})
     wanted = asked.signature or (DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in names else None)
     chosen = [(name, inputs) for name, inputs in found if wanted in (None, name)]

@@ -48,7 +48,7 @@ bottleneck: no result."""
 
 def main(argv: Sequence[str]) -> int:
     """See `--help`."""
-    parser, options = _parse(argv)
+    parser, options = parse_options(argv)
     began = time.monotonic()
     base_path, version = _version(options)
     if version is None:
@@ -89,7 +89,8 @@ def main(argv: Sequence[str]) -> int:
     return _conclude(options, evidence)
 
 
-def _parse(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse_options(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The command line, checked as far as nothing is started for it."""
     parser = argparse.ArgumentParser(
         prog="modelport tune", description=_TEXT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -204,7 +205,9 @@ def _tune(
             "Batching was not tried: nobody proved that the rows of this model do not influence one another "
             "(--rows-are-independent says that they do not)."
         )
-    settings = candidates(_cores(), options.slo.seconds, kind.is_embedded, may_batch, options.seed)
+    files = [path for path in (version_path / layout.WARMUP_REQUESTS, options.samples) if path and path.is_file()]
+    rows = max((samples.largest_rows(path) for path in files), default=1)
+    settings = candidates(_cores(), options.slo.seconds, kind.is_embedded, may_batch, rows, options.seed)
     say(f"{kind.words}, {options.slo}, {options.budget:g} minutes; {len(settings)} settings could be tried")
     halving = Halving(measuring, settings, seconds * _SHARE_OF_ROUNDS, say)
     best = halving.run()

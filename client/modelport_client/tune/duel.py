@@ -39,11 +39,15 @@ class Verdict:
 
     @property
     def is_better(self) -> bool:
-        """Whether the interval says so, and in no pair only the defaults hold; or only the other ever does."""
+        """Whether the interval says so, and in no pair only the defaults hold the bound.
+
+        Or whether only the challenger ever holds it, where that was seen to be the server's fault.
+        """
         if any(one.rate and not other.rate for one, other in self.founds):
             return False
         if not self.pairs:
-            return bool(self.founds) and all(other.rate for _, other in self.founds)
+            fails = [other.rate and any(one.holds is False for one in ours.tries) for ours, other in self.founds]
+            return bool(fails) and all(fails)
         return self.ratio is not None and self.ratio.low is not None and self.ratio.low > 1
 
     @property

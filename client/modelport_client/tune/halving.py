@@ -92,6 +92,8 @@ class Halving:
                 found = self._measuring.search(measurement, seconds, first)
         except ModelportError as error:
             trial.error = error.message
+            if self._is_over():
+                return
             self._say(f"  {trial.setting.name}: does not work: {error.message}")
             return
         if self._is_over():

@@ -66,10 +66,14 @@ class Measuring:
     def served(self, setting: Setting) -> Iterator[Measurement]:
         """A server with these settings, for as long as the block runs."""
         folder = self._folder / f"server-{next(self._servers)}"
-        with OwnServer(self._kind, self._model, self._base_path, setting, folder) as server:
+        server_of = OwnServer(self._kind, self._model, self._base_path, setting, folder, self._is_over)
+        with server_of as server:
             plan = replace(self._plan_for(server.address), seed=next(self._seeds))
             yield Measurement(self._generators, plan, self.bound, self.interruption)
 
     def search(self, measurement: Measurement, seconds: float, first: float) -> Found:
         """Search on a server that is up."""
-        return Search(self.bound, measurement.at_rate, seconds, first, lambda: self.interruption.happened).find()
+        return Search(self.bound, measurement.at_rate, seconds, first, self._is_over).find()
+
+    def _is_over(self) -> bool:
+        return self.interruption.happened

@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from modelport.errors import DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from modelport.errors import Cancelled, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
 from modelport_client.client import Client
 from modelport_client.tune.settings import Setting
 
 _READY_WITHIN_S = 120.0  # TensorFlow, a large model, a container
-_END_WITHIN_S = 15.0  # after SIGTERM, requests under way and a container's stop included
+_GRACE = "--grace_seconds=5"  # of our server, and of a container's stop
+_END_WITHIN_S = 60.0  # after SIGTERM; only a container takes longer than its grace
 _POLL_S = 0.05
 _LAST_LINES = 5  # of its output, for errors
 EMBEDDED = (sys.executable, "-m", "modelport", "serve")
@@ -49,16 +50,27 @@ class OwnServer:
         base_path: where its versions are.
         setting: how it is set.
         folder: for its files.
+        is_over: whether somebody wants to end: then its start is not waited for.
     """
 
-    def __init__(self, kind: Kind, model: str, base_path: Path, setting: Setting, folder: Path) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        model: str,
+        base_path: Path,
+        setting: Setting,
+        folder: Path,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_over = is_over
         self._kind = kind
         self._model = model
         self._log = folder / "server.log"
         folder.mkdir(parents=True, exist_ok=True)
         port = _free_port()
         self.address = f"127.0.0.1:{port}"
-        flags = [f"--port={port}", f"--model_name={model}", f"--model_base_path={base_path.resolve()}", *setting.flags]
+        flags = [f"--port={port}", f"--model_name={model}", f"--model_base_path={base_path.resolve()}"]
+        flags += ["--max_num_load_retries=0", *setting.flags]  # what fails is told at once
         if setting.batching is not None:
             batching = folder / "batching.config"
             batching.write_text(setting.batching, "utf-8")
@@ -115,6 +127,8 @@ class OwnServer:
                     gone = [state for state in states if state.state == "END" and state.code]
                     if gone and len(gone) == len(states):
                         raise FailedPrecondition(f"The server cannot serve {self._model!r}: {gone[0].message}")
+                if self._is_over():
+                    raise Cancelled("It was ended early.")
                 if time.monotonic() > deadline:
                     raise DeadlineExceeded(f"It was not ready within {_READY_WITHIN_S:g} s. {self._last_words()}")
                 time.sleep(_POLL_S)
@@ -136,7 +150,8 @@ def _free_port() -> int:
 def kind_of(server_command: Sequence[str] | None, image: str | None) -> Kind:
     """The server that the options name."""
     if image is not None:
-        return Kind((*EMBEDDED, "--container", f"--image={image}"), f"the container {image}", False)
+        command = (*EMBEDDED, "--container", f"--image={image}", _GRACE)
+        return Kind(command, f"the container {image}", False)
     if server_command is not None:
         return Kind(tuple(server_command), " ".join(server_command), False)
-    return Kind((*EMBEDDED, "--rest_api_port=0", "--grace_seconds=5"), "the embedded server", True)
+    return Kind((*EMBEDDED, "--rest_api_port=0", _GRACE), "the embedded server", True)

@@ -54,7 +54,9 @@ class Setting:
 DEFAULTS = Setting()
 
 
-def candidates(cores: int, bound_s: float, is_embedded: bool, may_batch: bool, seed: int) -> list[Setting]:
+def candidates(
+    cores: int, bound_s: float, is_embedded: bool, may_batch: bool, largest_rows: int, seed: int
+) -> list[Setting]:
     """All settings, in the order in which they are tried.
 
     Args:
@@ -62,11 +64,12 @@ def candidates(cores: int, bound_s: float, is_embedded: bool, may_batch: bool, s
         bound_s: a batch waits for company for a part of it.
         is_embedded: whether it is our server, which has options of its own.
         may_batch: whether requests may be joined.
+        largest_rows: of a request, those that warm the version up included: a batch must have room for it.
         seed: draws the order of choices together.
     """
     questions = [_threads(cores)]
     if may_batch:
-        questions.append(_batching(cores, bound_s))
+        questions.append(_batching(cores, bound_s, largest_rows))
     questions.append(_runs(cores) if is_embedded else _grpc(cores))
     alone = [Setting((choice,)) for question in questions for choice in question]
     answers = [[None, *question] for question in questions]
@@ -95,11 +98,13 @@ def _threads(cores: int) -> list[Choice]:
     ]
 
 
-def _batching(cores: int, bound_s: float) -> list[Choice]:
-    """Sizes by powers of four; no wait, a millisecond, or a tenth of the bound."""
+def _batching(cores: int, bound_s: float, largest_rows: int) -> list[Choice]:
+    """Three sizes by powers of four; no wait, a millisecond, or a tenth of the bound."""
+    small = max(8, largest_rows)
+    middle, large = 4 * small, 16 * small
     waits_us = dict.fromkeys([0, min(1000, round(bound_s * 1e5)), round(bound_s * 1e5)])
-    shapes = [(32, 0, cores), (8, 0, cores), (32, 0, 2 * cores), (128, 0, cores)]
-    shapes += [(size, wait, cores) for wait in waits_us if wait for size in (32, 8, 128)]
+    shapes = [(middle, 0, cores), (small, 0, cores), (middle, 0, 2 * cores), (large, 0, cores)]
+    shapes += [(size, wait, cores) for wait in waits_us if wait for size in (middle, small, large)]
     choices = []
     for size, wait_us, threads in shapes:
         parameters = BatchingParameters(

@@ -7,19 +7,20 @@ import pytest
 from modelport.errors import AlreadyExists
 from modelport.serverconfig import parse_batching
 from modelport_client.loadtest.intervals import geometric
-from modelport_client.loadtest.search import Bound, Found
+from modelport_client.loadtest.search import Bound, Found, Try
 from modelport_client.tune.duel import Verdict
 from modelport_client.tune.evidence import Evidence, check_folder
 from modelport_client.tune.halving import Trial
 from modelport_client.tune.settings import DEFAULTS, candidates
 
 BOUND = Bound(99, 0.02)
-SETTINGS = candidates(2, 0.02, is_embedded=True, may_batch=True, seed=0)
+SETTINGS = candidates(2, 0.02, is_embedded=True, may_batch=True, largest_rows=1, seed=0)
 BATCHED = next(setting for setting in SETTINGS if setting.batching is not None)
 
 
-def found(rate: float | None) -> Found:
-    return Found(BOUND, rate, 3, 3, geometric([0.01]) if rate else None, None, "")
+def found(rate: float | None, fails: bool | None = False) -> Found:
+    tries = [Try(rate or 100, 1, 0.01 if rate else 0.05, 0, True if rate else fails)]
+    return Found(BOUND, rate, 3, 3, geometric([0.01]) if rate else None, None, "", tries)
 
 
 def verdict(*pairs: tuple[float | None, float | None]) -> Verdict:
@@ -64,6 +65,11 @@ def test_a_setting_wins_only_where_its_interval_says_so(pairs, is_better):
     told = verdict(*pairs)
     assert told.is_better is is_better
     assert told.winner == (BATCHED if is_better else DEFAULTS)
+
+
+def test_a_late_generator_makes_no_winner():
+    founds = [(found(None, fails=None), found(150))] * 3
+    assert Verdict(BATCHED, [], None, founds).is_better is False
 
 
 def test_the_files_of_a_winner(tmp_path):

@@ -5,7 +5,9 @@ from modelport_client.tune.settings import DEFAULTS, candidates
 
 
 def tried(**more):
-    return candidates(**{"cores": 2, "bound_s": 0.02, "is_embedded": True, "may_batch": True, "seed": 0, **more})
+    return candidates(
+        **{"cores": 2, "bound_s": 0.02, "is_embedded": True, "may_batch": True, "largest_rows": 1, "seed": 0, **more}
+    )
 
 
 def test_the_defaults_come_first_and_each_choice_alone_before_any_two():
@@ -27,6 +29,15 @@ def test_every_setting_is_one_that_a_server_reads():
             parameters = parse_batching(setting.batching)
             assert parameters.max_batch_size >= 8
             assert parameters.batch_timeout_micros <= 20_000 * 0.1
+
+
+def test_batches_have_room_for_the_largest_request():
+    sizes = {
+        parse_batching(setting.batching).max_batch_size
+        for setting in tried(largest_rows=100)
+        if setting.batching is not None
+    }
+    assert sizes == {100, 400, 1600}
 
 
 def test_requests_are_joined_only_where_they_may_be():
