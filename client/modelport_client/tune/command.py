@@ -230,10 +230,8 @@ def _tune(
 def _conclude(options: argparse.Namespace, evidence: Evidence) -> int:
     if evidence.rate is not None:
         evidence.write(options.output)
-    if options.report is not None and evidence.verdict is not None and evidence.verdict.founds:
-        one, other = evidence.verdict.founds[-1]
-        founds = {"defaults": one, evidence.verdict.challenger.name: other}
-        search_page(founds, f"{evidence.model} on {evidence.server}", options.report)
+    if options.report is not None:
+        search_page(evidence.searches, f"{evidence.model} on {evidence.server}: {evidence.words}", options.report)
     if options.json:
         print(json.dumps(evidence.to_json(), indent=2))
     else:

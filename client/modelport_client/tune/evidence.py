@@ -10,7 +10,7 @@ from typing import Any
 
 from modelport.errors import AlreadyExists, from_os_error
 from modelport_client.loadtest.intervals import Interval, geometric
-from modelport_client.loadtest.search import Bound
+from modelport_client.loadtest.search import Bound, Found
 from modelport_client.tune.duel import Verdict
 from modelport_client.tune.halving import Trial
 from modelport_client.tune.settings import DEFAULTS, Setting
@@ -62,7 +62,7 @@ class Evidence:
             return f"No setting was found under which {self.model} holds {self.bound}."
         rate = f"{self.model} holds {self.bound} at {self.rate} requests a second"
         if self.verdict is None:
-            return f"The defaults are best: no other setting that was tried holds the bound. With them {rate}."
+            return f"The defaults are best: no other setting was seen to hold the bound. With them {rate}."
         ratio = self.verdict.ratio
         compared = "" if ratio is None else f" It takes {ratio} times the rate of the defaults."
         challenger = self.verdict.challenger.name
@@ -70,6 +70,13 @@ class Evidence:
             return f"Best: {self.winner.name}. With it {rate}.{compared}"
         other = "" if ratio is None else f" The next best, {challenger}, takes {ratio} times their rate."
         return f"The defaults are best: nothing was shown to be better. With them {rate}.{other}"
+
+    @property
+    def searches(self) -> dict[str, Found]:
+        """What a page shows: the last turn of the last two, or else of the rounds what there is."""
+        if self.verdict is not None and self.verdict.founds:
+            return dict(zip(("defaults", self.verdict.challenger.name), self.verdict.founds[-1], strict=True))
+        return {trial.setting.name: trial.founds[-1] for trial in self.trials if trial.founds}
 
     def write(self, folder: Path) -> None:
         """All files.

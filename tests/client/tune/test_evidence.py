@@ -95,7 +95,7 @@ def test_the_defaults_are_said_to_be_best(tmp_path):
     assert (tmp_path / "flags.txt").read_text() == ""
     assert not (tmp_path / "batching.config").exists()
     assert told.words.startswith("The defaults are best: nothing was shown to be better. With them digits holds")
-    assert "The defaults are best: no other setting" in evidence(None).words
+    assert "The defaults are best: no other setting was seen" in evidence(None).words
 
 
 def test_the_flags_are_those_that_the_embedded_server_reads(tmp_path):

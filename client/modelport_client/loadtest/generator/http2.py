@@ -113,6 +113,7 @@ class Connection(asyncio.Protocol):
         self._is_first = True
         self._is_open = True
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())  # whoever waits is told
 
     async def ready(self) -> None:
         """Until both sides know what the other takes; raises Broken when that is not to be."""

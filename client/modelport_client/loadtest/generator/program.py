@@ -42,12 +42,12 @@ def main() -> int:
         _TIMER_SLACK.write_text("1")
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print is no answer
+    loop = new_loop()
+    loop.set_exception_handler(_die)
     while True:
         heard = _hear()
         if heard == STOP:  # of a run that was over by then
             continue
-        loop = new_loop()
-        loop.set_exception_handler(_die)
         try:
             plan, number = heard
             loop.run_until_complete(_run(plan, number, out))
@@ -55,7 +55,6 @@ def main() -> int:
             _tell(out, error)
         finally:
             gc.enable()
-            loop.close()
 
 
 async def _run(plan: Plan, number: int, out: BinaryIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 from modelport_client.loadtest.results.histogram import Histogram
@@ -40,7 +41,7 @@ def latencies(seconds: Sequence[Second]) -> str:
 def percentiles(histograms: Mapping[str, Histogram]) -> str:
     """Latency by percentile, stretched towards the tail."""
     figure, axes = _figure("of a hundred requests", "ms")
-    for (name, histogram), color in zip(histograms.items(), COLORS, strict=False):
+    for (name, histogram), color in zip(histograms.items(), cycle(COLORS), strict=False):
         shown = [p for p in _BEYOND_POINTS if histogram.count * (100 - p) >= 100]
         values = [(histogram.at(p) or 0.0) * 1e3 for p in shown]
         axes.plot([100 / (100 - p) for p in shown], values, marker=".", color=color, label=name)
@@ -54,7 +55,7 @@ def percentiles(histograms: Mapping[str, Histogram]) -> str:
 def against_rate(founds: Mapping[str, Found]) -> str:
     """Latency against rate: every run of a search, and the bound."""
     figure, axes = _figure("requests a second", "ms")
-    for (name, found), color in zip(founds.items(), COLORS, strict=False):
+    for (name, found), color in zip(founds.items(), cycle(COLORS), strict=False):
         for holds, marker in ((True, "o"), (False, "x"), (None, "1")):
             tries = [one for one in found.tries if one.holds is holds and one.latency_s is not None]
             if tries:
