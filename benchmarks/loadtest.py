@@ -1,8 +1,8 @@
 """How many gRPC calls a second the load generator makes, and how late it sends, against a server that answers at once.
 
 The server is `load_peers/answering.py`: the least of HTTP/2 on uvloop, in a process of its own, on the cores of the
-generator; requests are of the size of one row, answers of some bytes. The peers are h2load, in C, which shows what the
-server takes, and gRPC's own package in its two ways, whose servers and callers are the same.
+generator; requests are of the size of one row, answers of some bytes. The peers are h2load, in C, with a connection for
+each caller, and gRPC's own package in its two ways. Ours has a connection for each process.
 
     python benchmarks/loadtest.py [--seconds 3]
 """

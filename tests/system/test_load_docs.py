@@ -63,7 +63,7 @@ def test_the_document(tmp_path, model_files):
 
 
 def test_its_tunings_are_read():
-    from modelport_client.tune.command import parse_options
+    from modelport_client.tune.options import parse_options
 
     assert tunings()
     for line in tunings():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
+from modelport_client.loadtest.found import Bound
 from modelport_client.loadtest.plan import Plan
 from modelport_client.loadtest.processes import Generators
 from modelport_client.loadtest.profile import POISSON, Piece
 from modelport_client.loadtest.results.result import Result
 from modelport_client.loadtest.run import Interruption, run
-from modelport_client.loadtest.search import Bound
 
 # Of the pilot: enough callers to keep a server busy, for long enough to be past what it does at first.
 _CALLERS, _PILOT_S = 16, 0.7

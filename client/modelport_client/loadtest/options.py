@@ -13,11 +13,11 @@ from modelport.layout import parse_reference
 from modelport_client.cli import add_inputs, add_version, command_parser, parse, read_inputs
 from modelport_client.client import Client
 from modelport_client.loadtest import samples
+from modelport_client.loadtest.found import Bound
 from modelport_client.loadtest.plan import Plan, Samples
 from modelport_client.loadtest.profile import ARRIVALS, POISSON, Piece
 from modelport_client.loadtest.profile import parse as parse_profile
 from modelport_client.loadtest.samples import Asked
-from modelport_client.loadtest.search import Bound
 
 _RATE, _SECONDS, _COMPARED_SECONDS, _BUDGET_S = 50.0, 10.0, 3.0, 60.0
 _UNDER_WAY = 1000

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from modelport_client.cli import print_table
 from modelport_client.loadtest.comparison import Comparison
+from modelport_client.loadtest.found import Bound, Found, Try
 from modelport_client.loadtest.results.histogram import name_of
 from modelport_client.loadtest.results.result import Result
-from modelport_client.loadtest.search import Bound, Found, Try
 
 _BAR = 40  # characters of the longest bar
 _MOST_ERRORS = 5  # kinds that are told on a terminal

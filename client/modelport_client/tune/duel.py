@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
 
+from modelport_client.loadtest.found import Found
 from modelport_client.loadtest.intervals import Interval, geometric
-from modelport_client.loadtest.search import Found
 from modelport_client.tune.measuring import Measuring
 from modelport_client.tune.settings import DEFAULTS, Setting
 

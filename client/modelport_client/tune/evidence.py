@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import AlreadyExists, from_os_error
+from modelport_client.loadtest.found import Bound, Found
 from modelport_client.loadtest.intervals import Interval, geometric
-from modelport_client.loadtest.search import Bound, Found
 from modelport_client.tune.duel import Verdict
 from modelport_client.tune.halving import Trial
 from modelport_client.tune.settings import DEFAULTS, Setting

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelport.errors import ModelportError
-from modelport_client.loadtest.search import Found
+from modelport_client.loadtest.found import Found
 from modelport_client.tune.measuring import Measuring
 from modelport_client.tune.settings import DEFAULTS, Setting
 

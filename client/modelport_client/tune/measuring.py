@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from modelport_client.loadtest.found import Bound, Found
 from modelport_client.loadtest.measurement import Measurement
 from modelport_client.loadtest.plan import Plan
 from modelport_client.loadtest.processes import Generators
 from modelport_client.loadtest.run import Interruption
-from modelport_client.loadtest.search import Bound, Found, Search
+from modelport_client.loadtest.search import Search
 from modelport_client.tune.servers import Kind, OwnServer
 from modelport_client.tune.settings import Setting
 

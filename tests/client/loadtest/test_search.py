@@ -8,11 +8,12 @@ import time
 import pytest
 
 from modelport.errors import InvalidArgument
+from modelport_client.loadtest.found import Bound, Found
 from modelport_client.loadtest.intervals import geometric
 from modelport_client.loadtest.measurement import Measurement
 from modelport_client.loadtest.processes import Generators
 from modelport_client.loadtest.run import Interruption
-from modelport_client.loadtest.search import Bound, Found, Search
+from modelport_client.loadtest.search import Search
 from tests.client.loadtest.conftest import open_plan
 from tests.support.answering_server import after, answer
 

@@ -6,8 +6,8 @@ import pytest
 
 from modelport.errors import AlreadyExists
 from modelport.serverconfig import parse_batching
+from modelport_client.loadtest.found import Bound, Found, Try
 from modelport_client.loadtest.intervals import geometric
-from modelport_client.loadtest.search import Bound, Found, Try
 from modelport_client.tune.duel import Verdict
 from modelport_client.tune.evidence import Evidence, check_folder
 from modelport_client.tune.halving import Trial

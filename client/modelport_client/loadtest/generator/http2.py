@@ -10,37 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import unquote
 
 from modelport.errors import Code
 from modelport_client.loadtest.generator import frames
-from modelport_client.loadtest.generator.endings import Done, Ending, answered, refused
+from modelport_client.loadtest.generator.endings import Done, Ending
 from modelport_client.loadtest.generator.frames import Broken, HeaderReader, Headers
+from modelport_client.loadtest.generator.grpc_over_http2 import Request, of_reset, of_trailers
 
 # A peer that has not acknowledged what was sent for so long is given up, as the client's own gRPC connections do.
 _ACKNOWLEDGED_WITHIN_MS = 5_000
-_CODES_OF_RESETS = {
-    frames.REFUSED_STREAM: Code.UNAVAILABLE,
-    frames.CANCEL: Code.UNAVAILABLE,  # we cancelled nothing: what a server does with calls that meet its end
-    frames.ENHANCE_YOUR_CALM: Code.RESOURCE_EXHAUSTED,
-    frames.INADEQUATE_SECURITY: Code.PERMISSION_DENIED,
-}
-# Source: http-grpc-status-mapping.md of gRPC, for answers of what is no gRPC server.
-_CODES_OF_HTTP = {
-    b"400": Code.INTERNAL,
-    b"401": Code.UNAUTHENTICATED,
-    b"403": Code.PERMISSION_DENIED,
-    b"404": Code.UNIMPLEMENTED,
-    b"429": Code.UNAVAILABLE,
-    b"502": Code.UNAVAILABLE,
-    b"503": Code.UNAVAILABLE,
-    b"504": Code.UNAVAILABLE,
-}
 
 
 class _Stream:
@@ -60,25 +42,6 @@ class _Backlog:
 
     body: memoryview
     window: int  # of its stream
-
-
-class Request:
-    """What is sent for one sample, but for the numbers of streams.
-
-    Args:
-        headers: a header block.
-        message: the serialised message.
-    """
-
-    __slots__ = ("body", "data_head", "headers_head", "rest")
-
-    def __init__(self, headers: bytes, message: bytes) -> None:
-        self.body = struct.pack(">BL", 0, len(message)) + message
-        self.headers_head = frames.frame(frames.HEADERS, frames.END_HEADERS, 0, headers)[:5]
-        self.rest = headers
-        self.data_head = b""
-        if len(self.body) <= frames.SMALLEST_FRAME_LIMIT:
-            self.data_head = frames.frame(frames.DATA, frames.END_STREAM, 0, self.body)[:5]
 
 
 class Connection(asyncio.Protocol):
@@ -234,9 +197,7 @@ class Connection(asyncio.Protocol):
             if not flags & frames.ACK:
                 self._out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
         elif kind == frames.RST_STREAM:
-            code = int.from_bytes(payload, "big")
-            words = f"The server at {self._target} gave the call up (HTTP/2 error {code})."
-            self._finish(number, now, Ending(_CODES_OF_RESETS.get(code, Code.INTERNAL), words))
+            self._finish(number, now, of_reset(self._target, int.from_bytes(payload, "big")))
         elif kind == frames.GOAWAY:
             self._read_goaway(payload, now)
         elif kind == frames.PUSH_PROMISE:
@@ -273,24 +234,10 @@ class Connection(asyncio.Protocol):
         if number not in self._streams:
             return
         if stream.ends:
-            self._finish(number, now, self._ending(stream, headers))
+            first = stream.headers or headers
+            self._finish(number, now, of_trailers(self._target, first, headers, stream.body, self._version_of))
         elif not headers.get(b":status", b"").startswith(b"1"):
             stream.headers = headers
-
-    def _ending(self, stream: _Stream, trailers: Headers) -> Ending:
-        status = trailers.get(b"grpc-status")
-        if status is None or not status.isdigit():
-            http = (stream.headers or trailers).get(b":status", b"")
-            code, said = _CODES_OF_HTTP.get(http, Code.UNKNOWN), http.decode(errors="replace")
-            return Ending(code, f"No gRPC server answers at {self._target}: HTTP status {said}.")
-        if status != b"0":
-            return refused(
-                self._target, int(status), unquote(trailers.get(b"grpc-message", b"").decode("ascii", "replace"))
-            )
-        body = stream.body[0] if len(stream.body) == 1 else b"".join(stream.body)
-        if len(body) < 5 or body[0] or int.from_bytes(body[1:5], "big") != len(body) - 5:
-            return Ending(Code.INTERNAL, f"Expected one message without compression. Received: {len(body)} bytes.")
-        return answered(body[5:], self._version_of)
 
     def _read_settings(self, flags: int, payload: bytes) -> None:
         if flags & frames.ACK:

@@ -11,7 +11,8 @@ from modelport.errors import Code, Unavailable
 from modelport_client.loadtest.generator import frames
 from modelport_client.loadtest.generator.endings import Done, Ending
 from modelport_client.loadtest.generator.frames import Broken
-from modelport_client.loadtest.generator.http2 import Connection, Request
+from modelport_client.loadtest.generator.grpc_over_http2 import Request
+from modelport_client.loadtest.generator.http2 import Connection
 
 _CONNECT_WITHIN_S = 5.0  # as long as the client waits for a peer's acknowledgement
 # The driver ends a call in time; a server that counts coarsely must not do so a little earlier with another code.

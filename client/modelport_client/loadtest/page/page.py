@@ -15,7 +15,8 @@ _STYLE = """
 body { margin: 0 auto; padding: 1rem; max-width: 62rem; font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid var(--line); }
 table { border-collapse: collapse; width: 100%; } .scroll { overflow-x: auto; }
-td, th { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
+td, th { overflow-wrap: normal; text-align: left; vertical-align: top; padding: .3rem .6rem;
+  border-bottom: 1px solid var(--line); }
 pre { font: .8rem/1.4 ui-monospace, monospace; background: var(--soft); padding: .6rem; overflow-x: auto; }
 .verdict { font-size: 1.2rem; } .no-result { color: #d1242f; font-weight: bold; }
 svg { width: 100%; height: auto; max-width: 46rem; } figure { margin: 1rem 0; }

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
+from modelport_client.loadtest.found import Found
 from modelport_client.loadtest.results.histogram import Histogram
 from modelport_client.loadtest.results.timeline import Second
-from modelport_client.loadtest.search import Found
 
 INK = "#8a8f98"  # of axes and words: readable on white and on black
 COLORS = ("#2f81f7", "#d29922", "#3fb950", "#f85149")
@@ -35,6 +35,7 @@ def latencies(seconds: Sequence[Second]) -> str:
         values = [getattr(one, name) for one in seconds]
         axes.plot(across, [float("nan") if v is None else v for v in values], color=color, label=name[:-3])
     axes.set_yscale("log")
+    _plain_numbers(axes.yaxis)
     return _svg(figure, axes)
 
 
@@ -49,6 +50,7 @@ def percentiles(histograms: Mapping[str, Histogram]) -> str:
     axes.set_yscale("log")
     axes.set_xticks([100 / (100 - p) for p in _BEYOND_POINTS], [f"{p:g}" for p in _BEYOND_POINTS])
     axes.minorticks_off()
+    _plain_numbers(axes.yaxis)
     return _svg(figure, axes)
 
 
@@ -67,7 +69,18 @@ def against_rate(founds: Mapping[str, Found]) -> str:
             axes.axvline(found.rate, color=color, linestyle=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    _plain_numbers(axes.xaxis)
+    _plain_numbers(axes.yaxis)
     return _svg(figure, axes)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """20, 50, 100 on a logarithmic axis, not powers."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _figure(across: str, up: str) -> tuple[Any, Any]:
