@@ -32,8 +32,13 @@ class Interval:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return f"{self.mean:.3g} (one measurement)"
-        return f"{self.mean:.3g} (95 %: {self.low:.3g} to {self.high:.3g}, n = {self.count})"
+            return f"{_figure(self.mean)} (one measurement)"
+        return f"{_figure(self.mean)} (95 %: {_figure(self.low)} to {_figure(self.high)}, n = {self.count})"
+
+
+def _figure(value: float) -> str:
+    """Three digits, and no powers of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def geometric(values: Sequence[float]) -> Interval:
