@@ -1,7 +1,7 @@
 """The `modelport` command: a table of subcommands, each loaded only when it is asked for.
 
 Exit codes: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong, 3 the gate refuses the
-version, 130 interrupted.
+version, 4 a load is no result, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -69,7 +69,13 @@ SUBCOMMANDS = {
     "ps": Subcommand("modelport_serving.docker.stack", "ps_main", "docker", "what runs, and how healthy it is"),
     "predict": Subcommand("modelport_client.commands.predict", "main", "cli", "ask a server for predictions"),
     "loadtest": Subcommand(
-        "modelport_client.loadtest_command", "main", "cli", "ask at a steady rate, and count what fails"
+        "modelport_client.loadtest.command", "main", "load", "how long a server takes, and how much it can take"
+    ),
+    "tune": Subcommand(
+        "modelport_client.tune.command",
+        "main",
+        "load",
+        "the settings with which a server holds a bound best",
     ),
     "status": Subcommand(
         "modelport_client.commands.looking", "status_main", "cli", "the versions of a model and their states"

@@ -30,7 +30,7 @@ CONTRACT_FLOORS = [
     {"layout", "regular_files", "signature_changes"},
     {"atomic", "digests", "json_files", "probe"},
     {"history", "manifest", "marks", "run_record", "wire"},
-    {"dtypes", "evaluation_rows", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "varint"},
+    {"dtypes", "evaluation_rows", "manifest_cache", "serverconfig", "staging", "tensor_shapes", "tfrecord", "varint"},
     {"repository", "tensors"},
     {"live"},
     {"__main__"},

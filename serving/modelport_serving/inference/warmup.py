@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from modelport import tfrecord
 from modelport.errors import InvalidArgument, Unimplemented
 from modelport.wire import messages
-from modelport_serving.inference import tfrecord
 
 RELATIVE_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport.errors import DataLoss
-from modelport_serving.inference.tfrecord import crc32c, read
+from modelport.tfrecord import crc32c, read
 
 RECORDS = [
     b"",
