@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -21,18 +21,17 @@ from modelport.errors import ModelportError
 from modelport_console.desk import Desk
 from modelport_console.guard import Guard
 from modelport_console.routes import changes, looking, trying
-from modelport_console.settings import Settings
 from modelport_console.views.templates import FOLDER
 
 
-def application(settings: Settings, port: int) -> ASGIApp:
+def application(desk: Desk, port: int) -> ASGIApp:
     """The console as an ASGI application; its watcher begins with its lifespan.
 
     Args:
-        settings: what it was started with.
+        desk: its things.
         port: on which it is asked.
     """
-    desk = Desk(settings)
+    settings = desk.settings
     routes = [
         *looking.routes(desk),
         *trying.routes(desk),
@@ -65,4 +64,6 @@ def _tell(loop: asyncio.AbstractEventLoop, desk: Desk) -> None:
 
 def _broken(request: Request, error: Exception) -> Response:
     print(f"console: {request.method} {request.url.path}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    return Response(f"500: {type(error).__name__} in the console itself. Please report it.\n", 500, media_type="text/plain")
+    return Response(
+        f"500: {type(error).__name__} in the console itself. Please report it.\n", 500, media_type="text/plain"
+    )

@@ -92,7 +92,7 @@ def _token() -> str:
         return secrets.token_urlsafe(24)
     if len(own) < settings.LEAST_TOKEN or not own.isascii() or not own.isprintable() or set(own) & set(' ";,\\&?#%+='):
         raise InvalidArgument(
-            f"Expected {settings.LEAST_TOKEN} or more letters, digits, '-' and '_' in {TOKEN}, as of 'openssl rand -hex 16'. "
+            f"Expected {settings.LEAST_TOKEN} letters, digits, '-' and '_', or more, in {TOKEN}, as of 'openssl rand -hex 16'. "
             f"Received: {len(own)} characters that are not, or too few."
         )
     return own
@@ -125,6 +125,9 @@ def _print_address(told: Settings, host: str, port: int) -> None:
     if told.read_only:
         print("It is read-only: nothing can be changed from it.")
     if not settings.is_loopback(host):
-        print("Others can reach it: whoever has the token sees all of this" + ("." if told.read_only else ", and changes it."))
+        print(
+            "Others can reach it: whoever has the token sees all of this"
+            + ("." if told.read_only else ", and changes it.")
+        )
     print("Stop with Ctrl-C.", flush=True)
     sys.stdout.flush()

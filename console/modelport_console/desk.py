@@ -16,6 +16,7 @@ from modelport.errors import (
     ModelportError,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
     Unavailable,
 )
 from modelport_console.live.feed import Feed
@@ -32,6 +33,7 @@ _STATUS: dict[type[ModelportError], HTTPStatus] = {
     PermissionDenied: HTTPStatus.FORBIDDEN,
     Unavailable: HTTPStatus.BAD_GATEWAY,
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    ResourceExhausted: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -54,7 +56,9 @@ class Desk:
     def refused(self, request: Request, error: Exception) -> Response:
         """An error of the tree, with its reason: as a page for whoever looks, as JSON for a script."""
         message = error.message if isinstance(error, ModelportError) else str(error)
-        status = next((one for kind, one in _STATUS.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        status = next(
+            (one for kind, one in _STATUS.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR
+        )
         if "text/html" in request.headers.get("accept", ""):
             return self.page("problem.html", status, title=status.phrase, message=message)
         return JSONResponse({"error": message}, status)

@@ -107,7 +107,9 @@ def _foreign(headers: Headers) -> Response | None:
 def _too_long(headers: Headers) -> Response | None:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
-        return _plain(413, f"expected a body of at most {MOST_BODY_BYTES:,} bytes.")
+        answer = _plain(413, f"expected a body of at most {MOST_BODY_BYTES:,} bytes.")
+        answer.headers["connection"] = "close"  # what is left of the body is no request
+        return answer
     return None
 
 

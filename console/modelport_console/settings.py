@@ -91,7 +91,9 @@ def servers(named: Sequence[str], rest: Sequence[str], metrics: Sequence[str]) -
             )
     ports = [_url(one, "--rest") for one in rest]
     pages = [_url(one, "--metrics-url") for one in metrics]
-    return tuple(_server(address, ports[place : place + 1], pages[place : place + 1]) for place, address in enumerate(found))
+    return tuple(
+        _server(address, ports[place : place + 1], pages[place : place + 1]) for place, address in enumerate(found)
+    )
 
 
 def _server(address: str, rest: Sequence[str], page: Sequence[str]) -> Server:
@@ -100,7 +102,7 @@ def _server(address: str, rest: Sequence[str], page: Sequence[str]) -> Server:
 
 
 def names(host: str, further: Sequence[str]) -> frozenset[str]:
-    """What a Host header may say: the names of loopback, of the address that is listened on, and those that are told."""
+    """What a Host header may say: the names of loopback, the address that is listened on, and those that are told."""
     told = {_bracketed(one.lower()) for one in further}
     return LOOPBACK_NAMES | told | (frozenset() if is_any(host) else {_bracketed(host.lower())})
 
@@ -128,7 +130,9 @@ def repository(root: Path | None, default: Path) -> Repository | None:
     if root is None:
         return Repository(default) if default.is_dir() else None
     if not root.exists():
-        raise NotFound(f"Expected a model repository: a folder of models. Received: {str(root)!r}, which does not exist.")
+        raise NotFound(
+            f"Expected a model repository: a folder of models. Received: {str(root)!r}, which does not exist."
+        )
     return Repository(root)
 
 

@@ -54,7 +54,9 @@ def read(model: str, found: Any) -> Action:
         raise InvalidArgument(f"Expected the number of a version to {kind}.")
     if kind in _NEED_LABEL and not label:
         raise InvalidArgument("Expected a label: a name such as 'stable' or 'canary'.")
-    return Action(kind, model, version, label or None, _number(found, "keep") or 0, found.get("keep_unlabelled") is True, why)
+    return Action(
+        kind, model, version, label or None, _number(found, "keep") or 0, found.get("keep_unlabelled") is True, why
+    )
 
 
 def targets(settings: Settings) -> tuple[Repository, str]:

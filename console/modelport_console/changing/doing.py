@@ -11,6 +11,7 @@ from modelport_release import collecting, promote, rollback
 from modelport_release.promotion.planning import plan as promotion_plan
 from modelport_release.promotion.rollback import version_before
 
+
 def plan(settings: Settings, action: Action) -> list[str]:
     """Sentences on what would happen.
 
@@ -29,7 +30,11 @@ def plan(settings: Settings, action: Action) -> list[str]:
         case "gc":
             found = _collect(settings, action, dry_run=True)
             gone = ", ".join(map(str, found.versions))
-            first = f"Removed for good: version {gone} ({words.size(found.bytes)})." if gone else "Nothing would be removed."
+            first = (
+                f"Removed for good: version {gone} ({words.size(found.bytes)})."
+                if gone
+                else "Nothing would be removed."
+            )
             return [first, *(f"Version {number} stays: {why}." for number, why in sorted(found.kept.items()))]
         case "rollback":
             version = version_before(model, repository=repository.root, config=config, label=action.label)
@@ -106,5 +111,12 @@ def _collect(
     repository, servers = targets(settings)
     configs = [] if settings.config is None else [settings.config]
     return collecting.collect(
-        repository, action.model, action.keep, configs=configs, server=servers, dry_run=dry_run, why=action.why, say=tell
+        repository,
+        action.model,
+        action.keep,
+        configs=configs,
+        server=servers,
+        dry_run=dry_run,
+        why=action.why,
+        say=tell,
     )

@@ -42,6 +42,7 @@ class Feed:
         self._locks: dict[str, asyncio.Lock] = {}
         self._looked = asyncio.Event()
         self._viewers = 0
+        self._closed = False
 
     @property
     def is_full(self) -> bool:
@@ -52,6 +53,11 @@ class Feed:
         """There is a new snapshot; on the event loop."""
         self._looked.set()
         self._looked = asyncio.Event()
+
+    def close(self) -> None:
+        """Let all streams end: the console is ended, and pages ask again when it is back."""
+        self._closed = True
+        self.next_look()
 
     async def view(self, page: str, draw: Draw) -> View:
         """The page as it is now."""
@@ -70,7 +76,7 @@ class Feed:
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
             number = -1
-            while True:
+            while not self._closed:
                 looked = self._looked
                 try:
                     drawn = await self._current(page, draw)

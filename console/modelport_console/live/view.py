@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import html
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+_PLACE = re.compile(r'(<span data-live="([^"]*)"[^>]*>)(?=</span>)')
 
 
 @dataclass(frozen=True)
@@ -14,34 +19,38 @@ class View:
     """One rendering.
 
     Args:
-        region: the part of the page that is alive, with its values in place.
-        cells: name → what stands there now.
-        shape: stays the same while the values alone change.
+        hollow: the part of the page that is alive, with places that are empty.
+        cells: name → what stands in its place now.
     """
 
-    region: str
+    hollow: str
     cells: Mapping[str, str] = field(default_factory=dict)
-    shape: str = ""
+
+    @cached_property
+    def shape(self) -> str:
+        """Stays the same while the values alone change."""
+        return hashlib.sha256(self.hollow.encode()).hexdigest()[:16]
+
+    @cached_property
+    def region(self) -> str:
+        """The part of the page with its values in their places."""
+        return _PLACE.sub(lambda found: found[1] + self.cells.get(html.unescape(found[2]), ""), self.hollow)
 
 
-class Cells:
-    """The values of a view, while its template is rendered."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, str] = {}
+class Cells(dict[str, str]):
+    """The values of a view, by the names of their places."""
 
     def __setitem__(self, name: str, value: str) -> None:
-        """Say what stands somewhere; text is escaped."""
-        self.found[name] = str(Markup.escape(value))
-
-    def __call__(self, name: str, **attributes: str) -> Markup:
-        """The place of a value, for a template."""
-        said = Markup("").join(Markup(' {}="{}"').format(key.replace("_", "-"), one) for key, one in attributes.items())
-        return Markup('<span data-live="{}"{}>{}</span>').format(name, said, Markup(self.found.get(name, "")))  # noqa: S704
+        """Say what stands somewhere; text is escaped, markup of ours is not."""
+        super().__setitem__(name, str(escape(value)))
 
 
-def shape_of(render: Callable[[Cells], str], cells: Cells) -> View:
-    """A view of a template and its cells; its shape is the template's text without them."""
-    hollow = Cells()
-    shape = hashlib.sha256(render(hollow).encode()).hexdigest()[:16]
-    return View(render(cells), cells.found, shape)
+def place(name: str, say: str = "") -> Markup:
+    """The place of a value, for a template.
+
+    Args:
+        name: of the value.
+        say: before the value, to those who do not see that it changes; empty where that is nothing to tell.
+    """
+    said = f' data-say="{escape(say)}"' if say else ""
+    return Markup(f'<span data-live="{escape(name)}"{said}></span>')  # noqa: S704  # both are escaped

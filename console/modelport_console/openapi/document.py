@@ -35,8 +35,7 @@ def make(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
         "info": {
             "title": "TensorFlow Serving API",
             "version": __version__,
-            "description": "The REST routes of the models that are served, by the signatures of the versions that answer "
-            "now.",
+            "description": "The REST routes of the models that are served, by the signatures of what answers now.",
         },
         "servers": [{"url": server.rest} for server in settings.servers if server.rest] or [{"url": "/"}],
         "paths": paths,
@@ -67,13 +66,19 @@ def _of_model(model: str, metadata: Metadata | None) -> dict[str, Any]:
     for suffix, parameters in _PATHS.items():
         which = suffix.strip("/").partition("/")[0] or "newest"
         shared: dict[str, Any] = {"parameters": parameters} if parameters else {}
-        made[base + suffix] = {**shared, "get": _get(model, f"status.{which}", "The states of its versions", _REF_STATUS)}
+        made[base + suffix] = {
+            **shared,
+            "get": _get(model, f"status.{which}", "The states of its versions", _REF_STATUS),
+        }
         made[f"{base}{suffix}/metadata"] = {
             **shared, "get": _get(model, f"metadata.{which}", "Its signatures", {"type": "object"})
         }  # fmt: skip
         if metadata is None:
             continue
-        for verb in ("predict", *sorted({_METHODS[s.method_name] for s in metadata.signatures.values() if s.method_name in _METHODS})):
+        for verb in (
+            "predict",
+            *sorted({_METHODS[s.method_name] for s in metadata.signatures.values() if s.method_name in _METHODS}),
+        ):
             made[f"{base}{suffix}:{verb}"] = {**shared, "post": _post(model, verb, which, metadata)}
     return made
 
@@ -92,7 +97,10 @@ def _post(model: str, verb: str, which: str, metadata: Metadata) -> dict[str, An
         asked = [schemas.requests(name, one) for name, one in metadata.signatures.items()]
         given = [schemas.answers(one) for one in metadata.signatures.values()]
     else:
-        asked, given = [_EXAMPLES], [{"type": "object", "required": ["results"], "properties": {"results": {"type": "array"}}}]
+        asked, given = (
+            [_EXAMPLES],
+            [{"type": "object", "required": ["results"], "properties": {"results": {"type": "array"}}}],
+        )
     return {
         "operationId": f"{model}.{verb}.{which}",
         "summary": f"Ask {model}",

@@ -32,7 +32,9 @@ def by_rows(tensors: Mapping[str, TensorSpec]) -> Schema | None:
     """A list of rows; None where a tensor has none."""
     if any(spec.shape is not None and not spec.shape for spec in tensors.values()):
         return None
-    rows = {name: _nested(_leaf(spec), None if spec.shape is None else spec.shape[1:]) for name, spec in tensors.items()}
+    rows = {
+        name: _nested(_leaf(spec), None if spec.shape is None else spec.shape[1:]) for name, spec in tensors.items()
+    }
     row = next(iter(rows.values())) if len(rows) == 1 else _object(rows)
     return {"type": "array", "items": row, "minItems": 1}
 

@@ -55,7 +55,11 @@ async def _ask(desk: Desk, request: Request) -> Response:
     if not isinstance(found, dict) or not isinstance(found.get("inputs"), dict):
         raise InvalidArgument("Expected an object with 'signature', 'versions' and 'inputs'.")
     versions = found.get("versions", [""])
-    if not isinstance(versions, list) or not 1 <= len(versions) <= _MOST_WHICH or not all(isinstance(one, str) for one in versions):
+    if (
+        not isinstance(versions, list)
+        or not 1 <= len(versions) <= _MOST_WHICH
+        or not all(isinstance(one, str) for one in versions)
+    ):
         raise InvalidArgument(f"Expected one version or label, or two. Received: {str(versions)[:80]}")
     server = _server(desk, model, str(found.get("server", "")))
     signature = str(found.get("signature") or _DEFAULT)
@@ -82,7 +86,9 @@ def _answers(
                 continue
             spec = metadata.signatures.get(signature)
             if spec is None:
-                message = f"Version {metadata.version} has no signature {signature!r}, but {sorted(metadata.signatures)}."
+                message = (
+                    f"Version {metadata.version} has no signature {signature!r}, but {sorted(metadata.signatures)}."
+                )
                 answers.append({"which": text, "error": message, "code": "NOT_FOUND", "fields": []})
                 continue
             inputs = reading.read(spec, given)

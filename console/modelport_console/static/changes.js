@@ -79,6 +79,8 @@ let waiting;
 form.addEventListener("input", (event) => {
   if (event.target.name === "why") return;
   clearTimeout(waiting);
+  go.disabled = true; // until what will happen is known again
+  asked++;
   waiting = setTimeout(foresee, 200);
 });
 

@@ -64,7 +64,7 @@ async function read(field) {
   const { height, width, channels } = field.dataset;
   const encoded = "encoded" in field.dataset;
   const scale = Number(field.querySelector(".scale")?.value || 1);
-  if (way.dataset.way === "type") return { text: way.querySelector("input, textarea").value };
+  if (way.dataset.way === "type") return { text: way.querySelector("textarea").value };
   if (way.dataset.way === "draw") {
     const small = scaled(way.querySelector("canvas"), Number(width), Number(height));
     if (!encoded) return { pixels: { values: pixels(small, Number(channels)), scale } };

@@ -32,7 +32,9 @@ class Which:
         return cls(int(text), None) if text.isdecimal() else cls(None, text or None)
 
 
-def ask(client: Client, model: str, which: Which, signature: str, spec: SignatureSpec, inputs: Mapping[str, Any]) -> Any:
+def ask(
+    client: Client, model: str, which: Which, signature: str, spec: SignatureSpec, inputs: Mapping[str, Any]
+) -> Any:
     """An answer with its latency, or the server's words and the fields that do not fit the signature."""
     begin = time.monotonic()
     try:
@@ -67,14 +69,16 @@ def outputs(answer: Prediction) -> list[dict[str, Any]]:
 def _shown(array: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": list(array.shape), "kind": _kind(array)}
     rows = array if array.ndim else array[None]
-    most = max(1, min(_MOST_ROWS, (_MOST_PIXELS if found["kind"] == "picture" else _MOST_CELLS) // max(rows[:1].size, 1)))
+    most = max(
+        1, min(_MOST_ROWS, (_MOST_PIXELS if found["kind"] == "picture" else _MOST_CELLS) // max(rows[:1].size, 1))
+    )
     found["more"] = max(0, len(rows) - most)
     found["rows"] = [_plain(row) for row in rows[:most]]
     return found
 
 
 def _kind(array: Any) -> str:
-    """Bars for rows that are probabilities by their values, a picture for what has height, width and perhaps colours."""
+    """Bars for rows that are probabilities by their values, a picture for what has height, width, perhaps colours."""
     if array.dtype.kind in "fiub" and array.ndim in (3, 4) and array.size:
         height, width = array.shape[1:3]
         channels = array.shape[3] if array.ndim == 4 else 1

@@ -67,7 +67,7 @@ def _field(name: str, spec: TensorSpec, *, first_draw: bool) -> Field:
 
 
 def _picture(spec: TensorSpec) -> tuple[int, int, int] | None:
-    """Height, width and channels of what can be drawn into; that it is a picture nobody says, so it is one way of more."""
+    """Height, width and channels of what can be drawn; that it is a picture nobody says, so it is one way of more."""
     shape = spec.shape
     if shape is None or spec.dtype is None or spec.dtype.layout is Layout.STRING or len(shape) not in (3, 4):
         return None
@@ -87,7 +87,7 @@ def _example(spec: TensorSpec, leaf: str) -> str:
 
 
 def first(signatures: Mapping[str, SignatureSpec]) -> str:
-    """The signature that is shown first: that of files where there is one, for a person has a picture sooner than pixels."""
+    """The signature that is shown first: that of files where there is one, for people have pictures, not pixels."""
     for name in (IMAGE_SIGNATURE, "serving_default"):
         if name in signatures:
             return name

@@ -55,7 +55,9 @@ def _curl(server: Server, model: str, which: Which, data: str) -> str:
     return f"curl -s {server.rest}/v1/models/{quote(model)}{place}:predict -d {shlex.quote(data)}"
 
 
-def _python(server: Server, model: str, which: Which, signature: str, inputs: Mapping[str, Any], *, is_long: bool) -> str:
+def _python(
+    server: Server, model: str, which: Which, signature: str, inputs: Mapping[str, Any], *, is_long: bool
+) -> str:
     lines = ["from modelport_client import Client", ""]
     bytes_inside = any(_has_bytes(value) for value in inputs.values())
     if is_long:
@@ -63,7 +65,9 @@ def _python(server: Server, model: str, which: Which, signature: str, inputs: Ma
         lines += ['with open("inputs.json") as file:', "    inputs = json.load(file)"]
         if bytes_inside:
             lines[:0] = ["import base64"]
-            lines.append('inputs = {name: [base64.b64decode(one["b64"]) for one in rows] for name, rows in inputs.items()}')
+            lines.append(
+                'inputs = {name: [base64.b64decode(one["b64"]) for one in rows] for name, rows in inputs.items()}'
+            )
     else:
         if bytes_inside:
             lines[:0] = ["from base64 import b64decode", ""]

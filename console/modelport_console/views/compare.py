@@ -38,7 +38,12 @@ def read(repository: Repository, model: str, first: int, second: int) -> Compare
         interval = found.intervals.get(name)
         told = words.NOTHING if interval is None else f"{interval[1]:+.3g} to {interval[2]:+.3g}"
         metrics.append((name, cell(one), cell(two), told))
-    titled = (("Cost", found.costs), ("Training", found.training), ("Data", found.data), ("Environment", found.environment))
+    titled = (
+        ("Cost", found.costs),
+        ("Training", found.training),
+        ("Data", found.data),
+        ("Environment", found.environment),
+    )
     tables = [(title, _rows(pairs)) for title, pairs in titled]
     return Compared(found, before.content_digest == after.content_digest, metrics, tables)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -10,7 +11,8 @@ WIDTH, HEIGHT = 120, 24
 STRETCH_S, STRETCHES = 10.0, 30  # five minutes, a point each ten seconds
 
 
-def curve(values: Sequence[float | None], name: str, unit: str) -> Markup:
+@lru_cache(maxsize=2048)  # a curve moves once in ten seconds, and is looked at with every look
+def curve(values: tuple[float | None, ...], name: str, unit: str) -> Markup:
     """A line from the oldest value to the newest one; where nothing is known there is a gap.
 
     Args:
@@ -19,10 +21,14 @@ def curve(values: Sequence[float | None], name: str, unit: str) -> Markup:
         unit: of the highest value, which it says, too.
     """
     known = [value for value in values if value is not None]
-    top = max(known, default=0.0) or 1.0
-    told = f"{name}, last five minutes: " + (f"at most {max(known):.1f} {unit}" if known else "nothing came in")
+    if not known:
+        return Markup('<span class="curve"></span>')  # its room: nothing jumps when the first request comes
+    top = max(known) or 1.0
+    told = f"{name}, last five minutes: at most {max(known):.1f} {unit}"
     lines = Markup("").join(Markup('<polyline points="{}"/>').format(line) for line in _lines(values, top))
-    frame = Markup('<svg class="curve" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>')
+    frame = Markup(
+        '<svg class="curve" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    )
     return frame.format(WIDTH, HEIGHT, told, lines)
 
 

@@ -14,7 +14,7 @@ from modelport.errors import ModelportError, NotFound
 from modelport.history import Entry
 from modelport.manifest import Manifest
 from modelport.repository import Repository
-from modelport_console.live.view import Cells, View, shape_of
+from modelport_console.live.view import Cells, View
 from modelport_console.settings import Settings
 from modelport_console.views import overview, words
 from modelport_console.watching.snapshot import AtServer, Snapshot
@@ -78,17 +78,15 @@ class ModelPage:
                 cells[f"{place.address}|{number}"] = _state(place, number)
         for one in facts.versions:
             cells[f"age|{one.number}"] = listing.age(one.created) or words.NOTHING
-        for place, entry in enumerate(facts.entries):
-            cells[f"swap|{len(facts.entries) - place}"] = self._swap(model, entry, snapshot)
+        for index, entry in enumerate(facts.entries):
+            cells[f"swap|{len(facts.entries) - index}"] = self._swap(model, entry, snapshot)
         template = self._templates.get_template("model_region.html")
         by_number = {one.number: one for one in facts.versions}
-        return shape_of(
-            lambda made: template.render(
-                cell=made, model=model, facts=facts, by_number=by_number, numbers=numbers, published=published,
-                places=places, settings=self._settings, has_page=_has_page(snapshot),
-            ),
-            cells,
+        hollow = template.render(
+            model=model, facts=facts, by_number=by_number, numbers=numbers, published=published, places=places,
+            settings=self._settings, has_page=_has_page(snapshot),
         )  # fmt: skip
+        return View(hollow, cells)
 
     def facts(self, model: str, snapshot: Snapshot) -> Facts:
         """What the repository says of a model; nothing of one that is served only."""
@@ -143,10 +141,16 @@ def _intervals(repository: Repository, model: str, number: int) -> Sequence[str]
         return ()
     # Of the other version its number is all that counts here: it may be gone.
     found = comparing.compare(Manifest(model, version=manifest.proof["live"]), manifest).intervals
-    return [
-        f"{metric} worse than {manifest.proof['live']} by {low:+.3g} to {high:+.3g}"
-        for metric, (_, low, high) in found.items()
-    ]
+    return [f"{metric} {_worse(manifest.proof['live'], low, high)}" for metric, (_, low, high) in found.items()]
+
+
+def _worse(other: int, low: float, high: float) -> str:
+    """How much worse it is than another version, with 95 % certainty."""
+    if high <= 0:
+        return f"better than {other} by {-high:.3g} to {-low:.3g}"
+    if low >= 0:
+        return f"worse than {other} by {low:.3g} to {high:.3g}"
+    return f"than {other}: between {-low:.3g} better and {high:.3g} worse"
 
 
 def _served(places: Sequence[AtServer]) -> set[int]:

@@ -9,7 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from modelport.history import Entry
-from modelport_console.live.view import Cells, View, shape_of
+from modelport_console.live.view import Cells, View
 from modelport_console.settings import Settings
 from modelport_console.views import curves, words
 from modelport_console.watching import traffic
@@ -31,13 +31,13 @@ class Overview:
         for model in snapshot.models:
             _fill(cells, model, snapshot, self.watcher)
         faults = [(address, told.fault) for address, told in snapshot.told.items() if told.fault]
-        unseen = [(address, told.page_fault) for address, told in snapshot.told.items() if told.page_fault and not told.fault]
-        return shape_of(
-            lambda made: self.templates.get_template("overview_region.html").render(
-                cell=made, models=snapshot.models, settings=self.settings, snapshot=snapshot, faults=faults, unseen=unseen
-            ),
-            cells,
+        unseen = [
+            (address, told.page_fault) for address, told in snapshot.told.items() if told.page_fault and not told.fault
+        ]
+        hollow = self.templates.get_template("overview_region.html").render(
+            models=snapshot.models, settings=self.settings, snapshot=snapshot, faults=faults, unseen=unseen
         )
+        return View(hollow, cells)
 
 
 def _fill(cells: Cells, model: str, snapshot: Snapshot, watcher: Watcher) -> None:
@@ -62,12 +62,12 @@ def fill_traffic(cells: Cells, model: str, snapshot: Snapshot, watcher: Watcher)
     cells[f"{model}|failed"] = words.share(now.failed_share)
     cells[f"{model}|p50"] = words.milliseconds(now.p50_ms)
     cells[f"{model}|p99"] = words.milliseconds(now.p99_ms)
-    cells[f"{model}|rates"] = curves.curve([one.per_second for one in points], "Requests a second", "/s")
+    cells[f"{model}|rates"] = curves.curve(tuple(one.per_second for one in points), "Requests a second", "/s")
     cells[f"{model}|faileds"] = curves.curve(
-        [None if one.failed_share is None else one.failed_share * 100 for one in points], "Failed requests", "%"
+        tuple(None if one.failed_share is None else one.failed_share * 100 for one in points), "Failed requests", "%"
     )
-    cells[f"{model}|p50s"] = curves.curve([one.p50_ms for one in points], "p50", "ms")
-    cells[f"{model}|p99s"] = curves.curve([one.p99_ms for one in points], "p99", "ms")
+    cells[f"{model}|p50s"] = curves.curve(tuple(one.p50_ms for one in points), "p50", "ms")
+    cells[f"{model}|p99s"] = curves.curve(tuple(one.p99_ms for one in points), "p99", "ms")
 
 
 def labels(found: Mapping[str, int]) -> Markup:
@@ -115,7 +115,7 @@ def last(entry: Entry) -> Markup:
     """What happened last."""
     which = "" if entry.version is None else str(entry.version)
     text = Markup('<span class="what">{} {}{}</span> <span class="who">{}, {}</span>')
-    reason = Markup(' <q>{}</q>').format(entry.why) if entry.why else Markup("")
+    reason = Markup(" <q>{}</q>").format(entry.why) if entry.why else Markup("")
     what = f"{entry.action} {entry.label}".strip()
     return text.format(what, which, reason, words.moment(entry.when), entry.who)
 

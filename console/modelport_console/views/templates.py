@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from modelport_console.live.view import place
 from modelport_console.views import words
 
 FOLDER = Path(__file__).parent.parent
@@ -20,5 +21,5 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["words"] = words
+    made.globals |= {"words": words, "cell": place}
     return made

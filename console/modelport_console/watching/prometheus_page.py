@@ -1,7 +1,7 @@
 """A server's Prometheus page, as far as it is of use here: how many requests of each model, and how long they took.
 
-`request_count` has every request over REST, that for a status included, and no name of what was asked; so answered
-requests are those of `request_latency` with an API, and the failed ones those of `request_count` whose status is not OK.
+`request_count` has every request over REST, those for a status included, and not what was asked. So answered requests
+are those of `request_latency` with an API, and failed ones those of `request_count` whose status is not OK.
 Source: `prometheus_exporter.cc` and `servables/tensorflow/util.cc` of TensorFlow Serving.
 """
 

@@ -123,9 +123,7 @@ def difference(before: Totals | None, after: Totals) -> tuple[float, float, dict
     return below, after.failed - old.failed, counts
 
 
-def together(
-    at: float, seconds: float, parts: Iterable[tuple[float, float, Mapping[Bucket, float]]]
-) -> Interval:
+def together(at: float, seconds: float, parts: Iterable[tuple[float, float, Mapping[Bucket, float]]]) -> Interval:
     """What several servers say of the same time, as one."""
     answered = failed = 0.0
     counts: dict[Bucket, float] = defaultdict(float)

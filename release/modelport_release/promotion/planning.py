@@ -54,7 +54,9 @@ def plan(
     if server is None:
         lines.append("No server is told: those that poll the file take it up by themselves.")
     elif awaited is not None:
-        lines.append("If the version does not come up or does not answer its own samples, all is put back as it is now.")
+        lines.append(
+            "If the version does not come up or does not answer its own samples, all is put back as it is now."
+        )
     return lines
 
 
@@ -71,7 +73,9 @@ def _answers(before: ModelConfig, aim: ModelConfig, newest: int | None) -> list[
         if new is None:
             lines.append(f"Requests with the label {label!r} are refused; they go to version {old} now.")
         elif old != new:
-            lines.append(f"Requests with the label {label!r} go to version {new}" + (f"; now to {old}." if old else "."))
+            lines.append(
+                f"Requests with the label {label!r} go to version {new}" + (f"; now to {old}." if old else ".")
+            )
     return lines
 
 
