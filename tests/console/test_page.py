@@ -27,7 +27,8 @@ WATCH = """() => {
   window.shift = window.looks = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((one) => (window.shift += one.value)))
     .observe({ type: "layout-shift" });
-  new MutationObserver(() => window.looks++).observe(document.getElementById("live"), { subtree: true, childList: true });
+  const live = document.getElementById("live");
+  new MutationObserver(() => window.looks++).observe(live, { subtree: true, childList: true });
 }"""
 PAINTED = """() => new Promise((resolve) =>
   new PerformanceObserver((list) => {
