@@ -1,5 +1,6 @@
 """`modelport console` as a person starts it: its refusals, in a line, and what it weighs."""
 
+import os
 import re
 import socket
 import subprocess
@@ -19,7 +20,7 @@ MOST_SCRIPT_BYTES = 60_000
 def run(*flags: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "modelport", "console", *flags],
-        capture_output=True, text=True, timeout=60, check=False, env={**__import__("os").environ, **environment},
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment},
     )  # fmt: skip
 
 
