@@ -42,7 +42,9 @@ def test_the_commands_of_the_page(tmp_path, seven_files):
 
 def test_every_option_is_one():
     options = {word for action in cli._parser()._actions for word in action.option_strings}
-    named = set(re.findall(r"(?<![\w-])(--(?:server|rest|metrics|model|config|host|port|allow|read|no-read)[\w-]*)", TEXT))
+    named = set(
+        re.findall(r"(?<![\w-])(--(?:server|rest|metrics|model|config|host|port|allow|read|no-read)[\w-]*)", TEXT)
+    )
     foreign = {"--rest_api_port", "--monitoring_config_file"}
     assert named - foreign <= options
     assert options - {"-h", "--help", "--host", "--port"} <= named

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from modelport import history
+from modelport.history import Entry
 from modelport_console.guard import MOST_BODY_BYTES
+from tests.support.waiting import eventually
 
 PATHS = [
     "/",
@@ -107,6 +110,16 @@ def test_a_report_may_do_nothing(console, repository):
     assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none';")
     assert console.ask("GET", "/models/affine/versions/2/report.html").status == 404
     assert console.ask("GET", "/models/..%2f..%2fetc/versions/1/report.html").status in (400, 404)
+
+
+def test_what_others_wrote_is_text(console, repository):
+    bad = "<img src=x onerror=alert(1)>"
+    history.append(repository / "matrix", Entry("pin", 1, 1, {bad: 1}, bad, bad, bad, who=bad))
+    for path in ("/", "/models/matrix"):
+        eventually(lambda: b"onerror" in console.ask("GET", path).data, 30, "the entry")  # noqa: B023  # called at once
+        page = console.ask("GET", path).data.decode()
+        assert bad not in page
+        assert "&lt;img src=x" in page
 
 
 def test_read_only_has_no_way_to_change(start_console, repository, embedded):

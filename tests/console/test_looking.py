@@ -56,7 +56,7 @@ def test_a_version_appears_and_a_broken_one_says_why(serve, models, start_consol
     shows(page, "tr[data-row='3']", "FAILED")
     assert page.inner_text("tr[data-row='3'] .reason")
     shows(overview, "tr[data-row=affine]", "not ready")
-    assert "Version 3 is END" in row(overview).inner_text()
+    assert "Version 3 did not load" in row(overview).inner_text()
     assert page.evaluate("window.stayed"), "the page was loaded anew"
     page.goto(f"{console.url}/doctor")
     shows(page, "#findings", "modelport quarantine affine@3")

@@ -86,3 +86,13 @@ def test_what_is_old_is_forgotten():
     assert len(points) == 30
     assert {one.per_second for one in points} == {1}
     assert seen.between(0, 90_000).per_second is None
+
+
+def test_looks_that_are_far_apart_leave_no_gap():
+    seen = Traffic()
+    for second in range(0, 301, 15):
+        seen.add(Interval(second, 15, 30, 0, (((0, 1000), 30),)))
+    assert [one.per_second for one in seen.points(300, 10, 30)] == [2] * 30
+    seen = Traffic()
+    seen.add(Interval(10, 10, 10, 0, ()))
+    assert [one.per_second for one in seen.points(30, 10, 3)] == [1, None, None]

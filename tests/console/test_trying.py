@@ -10,6 +10,7 @@ import pytest
 from modelport_client import Client
 
 WAIT_S = 60
+SEVEN = Path(__file__).parent.parent.parent / "docs/seven.png"
 
 
 def draw_seven(page) -> None:
@@ -66,6 +67,36 @@ def test_pixels_are_sent_as_the_signature_has_them(console, embedded, visit):
     assert page.inner_text(".bars .top span:first-child") == "7"
     body = page.text_content("[data-paste=command]")
     assert "--signature serving_default" in body
+
+
+@pytest.mark.parametrize("signature", ["serve_image_bytes", "serving_default"])
+def test_an_image_is_uploaded(console, visit, signature):
+    page = visit(console, f"/models/digits/try?signature={signature}")
+    page.check("text=file")
+    page.set_input_files("input[type=file]", SEVEN)
+    page.click("#ask-button")
+    page.wait_for_selector(".bars .top")
+    with Client(console_server(page)) as client:
+        expected = client.predict("digits", SEVEN)["label"][0].decode()
+    assert page.inner_text(".bars .top span:first-child") == expected
+    if signature == "serve_image_bytes":
+        assert "--image seven.png" in page.text_content("[data-paste=command]")
+
+
+def console_server(page) -> str:
+    """The address that the page asks."""
+    return page.input_value("[name=server]")
+
+
+def test_a_file_that_is_no_image_says_so(console, visit, tmp_path):
+    (tmp_path / "table.png").write_text("no picture")
+    page = visit(console, "/models/digits/try?signature=serving_default")
+    page.check("text=file")
+    page.click("#ask-button")
+    page.wait_for_selector("[data-field=image].is-wrong")
+    page.set_input_files("input[type=file]", tmp_path / "table.png")
+    page.click("#ask-button")
+    page.wait_for_function("() => document.querySelector('.wrong-field').textContent.includes('table.png is none')")
 
 
 def test_two_versions_answer_side_by_side(console, embedded, repository, visit):

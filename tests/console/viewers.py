@@ -27,7 +27,7 @@ class Viewer(threading.Thread):
     def __init__(self, console: ConsoleProcess) -> None:
         super().__init__(daemon=True)
         host, _, port = console.url.removeprefix("http://").partition(":")
-        self._socket = socket.create_connection((host, int(port)), 20)
+        self._socket = socket.create_connection((host, int(port)), 60)  # a stream of no news has a word each 15 s
         lines = ("GET /live HTTP/1.1", f"Host: {host}:{port}", f"Authorization: Bearer {console.token}", "", "")
         self._socket.sendall("\r\n".join(lines).encode())
         first = self._socket.recv(65536)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -75,7 +77,7 @@ class Feed:
         self._watcher.viewer(1)
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
-            number = -1
+            number, sent = -1, time.monotonic()
             while not self._closed:
                 looked = self._looked
                 try:
@@ -91,10 +93,12 @@ class Feed:
                     number, shape = drawn.number, drawn.view.shape
                     if data:
                         yield data
-                try:
-                    await asyncio.wait_for(looked.wait(), _HEARTBEAT_S)
-                except TimeoutError:
+                        sent = time.monotonic()
+                if time.monotonic() > sent + _HEARTBEAT_S:
                     yield b": still here\n\n"
+                    sent = time.monotonic()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(looked.wait(), _HEARTBEAT_S)
         finally:
             self._viewers -= 1
             self._watcher.viewer(-1)

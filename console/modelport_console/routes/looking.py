@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from modelport import layout
-from modelport.errors import InvalidArgument, NotFound, ResourceExhausted
+from modelport.errors import DeadlineExceeded, InvalidArgument, NotFound, ResourceExhausted
 from modelport.regular_files import read_bounded
 from modelport.repository import Repository
 from modelport_console.desk import Desk
@@ -20,6 +21,7 @@ from modelport_console.openapi import document
 from modelport_console.views import compare
 from modelport_console.views.doctor import Doctor
 
+_DOCTOR_S = 120.0  # that a person waits for the doctor at most
 MOST_REPORT_BYTES = 16 * 2**20  # the exporter writes at most one
 # Of a report: it brings its own style and pictures, and may do nothing else, wherever it came from.
 _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -91,7 +93,11 @@ async def _doctor(desk: Desk, request: Request) -> Response:
 
 
 async def _findings(desk: Desk, doctor: Doctor, request: Request) -> Response:
-    found = await anyio.to_thread.run_sync(doctor.examine, desk.watcher.snapshot.models)
+    found = None
+    with anyio.move_on_after(_DOCTOR_S):
+        found = await anyio.to_thread.run_sync(doctor.examine, desk.watcher.snapshot.models, abandon_on_cancel=True)
+    if found is None:
+        raise DeadlineExceeded(f"Looking took more than {_DOCTOR_S:.0f} s. In a terminal: modelport doctor")
     return desk.page("findings.html", found=found)
 
 

@@ -147,7 +147,7 @@ def _intervals(repository: Repository, model: str, number: int) -> Sequence[str]
 def _worse(other: int, low: float, high: float) -> str:
     """How much worse it is than another version, with 95 % certainty."""
     if high <= 0:
-        return f"better than {other} by {-high:.3g} to {-low:.3g}"
+        return f"better than {other} by {0 - high:.3g} to {0 - low:.3g}"
     if low >= 0:
         return f"worse than {other} by {low:.3g} to {high:.3g}"
     return f"than {other}: between {-low:.3g} better and {high:.3g} worse"

@@ -15,6 +15,7 @@ from modelport_console.watching import prometheus_page
 from modelport_console.watching.prometheus_page import Totals
 
 _ANSWER_S = 2.0  # for a state or a page: a server that takes longer is told as such
+_NO_MODEL = "modelport-console"
 _MOST_PAGE_BYTES = 32 * 2**20  # some thousand models with all their buckets
 
 
@@ -56,7 +57,9 @@ class Asker:
         """Its states of these models, and its page; one that does not answer is not asked for the rest."""
         states: dict[str, Sequence[VersionState]] = {}
         faults: dict[str, str] = {}
-        for model in models:
+        # Where there is no model yet, a name that nobody has says whether the server answers; over REST it would be
+        # counted as a failed request, and the page says as much.
+        for model in models or ([] if self.server.is_rest else [_NO_MODEL]):
             try:
                 states[model] = self._client.status(model)
             except NotFound:

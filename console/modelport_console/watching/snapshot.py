@@ -93,4 +93,6 @@ def _at(address: str, model: str, told: Told) -> AtServer:
 
 def _sentence(one: VersionState) -> str:
     said = one.message.partition("\n")[0][:300]
+    if one.state == "END" and said:
+        return f"Version {one.version} did not load: {said}"
     return f"Version {one.version} is {one.state}" + (f": {said}" if said else ".")

@@ -67,12 +67,16 @@ class Traffic:
         return figures([one for one in list(self._intervals) if begin < one.at <= end])
 
     def points(self, end: float, length: float, count: int) -> list[Figures]:
-        """The figures of so many stretches of a length, the last one up to now."""
+        """The figures of so many stretches of a length, the last one up to now.
+
+        An interval is of every stretch that it reaches into: looks may be farther from each other than stretches are
+        long.
+        """
         shelves: list[list[Interval]] = [[] for _ in range(count)]
         first = end - length * count
         for one in list(self._intervals):
-            place = int((one.at - first) / length)
-            if one.at >= first and place < count:
+            begin, last = (one.at - one.seconds - first) // length, -((first - one.at) // length) - 1
+            for place in range(max(0, int(begin)), min(count, int(last) + 1)):
                 shelves[place].append(one)
         return [figures(shelf) for shelf in shelves]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -77,7 +78,12 @@ class Watcher:
             if self._stopped.is_set():
                 return
             begin = time.monotonic()
-            self._look()
+            try:
+                self._look()
+            except Exception as error:  # whatever it is, the pages must not go on showing what was
+                fault = f"The console could not look: {type(error).__name__}: {error}. Please report it."
+                print(f"console: {fault}", file=sys.stderr, flush=True)
+                self.snapshot = Snapshot(self.snapshot.number + 1, time.time(), repository_fault=fault)
             took = time.monotonic() - begin
             self.on_look()
 
