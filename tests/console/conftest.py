@@ -63,6 +63,18 @@ class ConsoleProcess:
 
 
 @pytest.fixture(scope="session")
+def model_files(tmp_path_factory) -> Path:
+    """Those of all tests that are used here: the others take longer to write than what is tested."""
+    from tests.support import models
+
+    root = tmp_path_factory.mktemp("model-files")
+    models.affine(root / "affine-2", 2.0)
+    models.affine(root / "affine-3", 3.0)
+    models.matrix(root / "matrix")
+    return root
+
+
+@pytest.fixture(scope="session")
 def seven_files(tmp_path_factory) -> Path:
     """A model that knows digits, see `digits`."""
     return digits.write(tmp_path_factory.mktemp("seven") / "digits")

@@ -115,6 +115,9 @@ def test_a_report_may_do_nothing(console, repository):
 def test_what_others_wrote_is_text(console, repository):
     bad = "<img src=x onerror=alert(1)>"
     history.append(repository / "matrix", Entry("pin", 1, 1, {bad: 1}, bad, bad, bad, who=bad))
+    console.change(
+        "/models/matrix/changes", {"action": "pin", "version": 1, "why": bad}
+    )  # after which it looks at once
     for path in ("/", "/models/matrix"):
         eventually(lambda: b"onerror" in console.ask("GET", path).data, 30, "the entry")  # noqa: B023  # called at once
         page = console.ask("GET", path).data.decode()
@@ -135,6 +138,45 @@ def test_read_only_has_no_way_to_change(start_console, repository, embedded):
         console.change("/models/affine/ask", {"signature": "serving_default", "inputs": {"x": {"text": "1"}}}).status
         == 200
     )
+
+
+X = {"x": {"text": "1"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 100_000,
+        b"1",
+        b'{"inputs": 1}',
+        {"inputs": X, "versions": "1"},
+        {"inputs": X, "versions": []},
+        {"inputs": X, "versions": ["", "", ""]},
+        {"inputs": X, "versions": [1]},
+        {"inputs": X, "versions": ["9" * 30]},
+        {"inputs": X, "server": "evil.example:80"},
+        {"inputs": {"x": 1}},
+        {"inputs": {"x": {"text": 1}}},
+        {"inputs": {"x": {"text": "[" * 100_000}}},
+        {"inputs": {"x": {"pixels": 1}}},
+        {"inputs": {"x": {"pixels": {"values": [1, 2], "scale": "a"}}}},
+        {"inputs": {"x": {"b64": [1]}}},
+        {},
+    ],
+)
+def test_what_is_no_question_is_refused(console, content):
+    body = content if isinstance(content, bytes) else json.dumps(content)
+    answer = console.ask("POST", "/models/affine/ask", body=body, headers={"x-modelport-console": "1"})
+    assert 400 <= answer.status < 500, answer.data
+    assert answer.json()["error"]
+
+
+def test_files_where_numbers_are_expected_are_refused_by_the_server(console):
+    content = {"inputs": {"x": {"b64": ["aGk="]}}, "signature": "serving_default"}
+    [told] = console.change("/models/affine/ask", content).json()["answers"]
+    assert "strings" in told["error"]
+    assert told["fields"] == ["x"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ async def body(request: Request) -> Any:
     """
     try:
         return json.loads(await request.body())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"Expected JSON. {error}") from error
 
 

@@ -93,11 +93,17 @@ def _answers(
                 continue
             inputs = reading.read(spec, given)
             if not paste:
-                names = {name: one["names"] for name, one in given.items() if isinstance(one, dict) and "b64" in one}
+                names = {name: _names(one) for name, one in given.items() if isinstance(one, dict) and "b64" in one}
                 paste = pasting.paste(server, model, which, signature, inputs, names)
             answer = answering.ask(client, model, which, signature, spec, inputs)
             answers.append({"which": text, "labels": _labels(desk, model, answer.get("version")), **answer})
     return {"answers": answers, "paste": paste}
+
+
+def _names(given: Mapping[str, Any]) -> list[str]:
+    """The names of files, as the page tells them."""
+    names = given.get("names")
+    return [str(one) for one in names] if isinstance(names, list) else [""]
 
 
 def _labels(desk: Desk, model: str, version: int | None) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelport.errors import ModelportError
+from modelport.errors import InvalidArgument, ModelportError
 from modelport_client import Client, Prediction, SignatureSpec
 
 TIMEOUT_S = 30.0  # of one answer, for a person waits for it
@@ -28,8 +28,16 @@ class Which:
 
     @classmethod
     def of(cls, text: str) -> Which:
-        """`3`, `stable`, or nothing."""
-        return cls(int(text), None) if text.isdecimal() else cls(None, text or None)
+        """`3`, `stable`, or nothing.
+
+        Raises:
+            InvalidArgument: a number that no version can have.
+        """
+        if not text.isdecimal():
+            return cls(None, text or None)
+        if int(text) >= 2**63:
+            raise InvalidArgument(f"Expected a version, a whole number below 2**63. Received: {text[:30]}")
+        return cls(int(text), None)
 
 
 def ask(

@@ -90,7 +90,7 @@ def _strings(name: str, spec: TensorSpec, text: str) -> Any:
     if text.lstrip().startswith(("[", '"')):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass  # text that begins like JSON is text
     if spec.shape == ():
         return np.array(text, object)
@@ -107,7 +107,7 @@ def _numbers(name: str, spec: TensorSpec, text: str) -> Any:
     if stripped.startswith(("[", "{")):
         try:
             value = json.loads(stripped)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FieldError(name, f"Expected JSON for {name!r}. {error}") from error
         return _array(name, spec, value)
     rows = _table(name, stripped)

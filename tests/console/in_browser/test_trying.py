@@ -10,7 +10,7 @@ import pytest
 from modelport_client import Client
 
 WAIT_S = 60
-SEVEN = Path(__file__).parent.parent.parent / "docs/seven.png"
+SEVEN = Path(__file__).parents[3] / "docs/seven.png"
 
 
 def draw_seven(page) -> None:

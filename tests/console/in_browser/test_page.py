@@ -21,6 +21,7 @@ PATHS = [
 ]
 MODELS, VERSIONS = 200, 20
 FIRST_PAINT_MS = 1000  # of the page with all of them
+SMOOTH_MS = 50  # of a frame in the middle; of a screen it is 17, without a graphics card and on shared cores more
 MEANINGFUL_PAINT_MS = 300  # an aim, of a page with a few models; printed
 # How much has jumped, and how often something was put in place.
 WATCH = """() => {
@@ -29,6 +30,18 @@ WATCH = """() => {
     .observe({ type: "layout-shift" });
   const live = document.getElementById("live");
   new MutationObserver(() => window.looks++).observe(live, { subtree: true, childList: true });
+}"""
+# How long each frame takes while the page is scrolled.
+SCROLL = """async () => {
+  const frames = [];
+  let last = performance.now();
+  for (let place = 0; place < 60; place++) {
+    scrollBy(0, 200);
+    await new Promise(requestAnimationFrame);
+    frames.push(performance.now() - last);
+    last = performance.now();
+  }
+  return frames;
 }"""
 PAINTED = """() => new Promise((resolve) =>
   new PerformanceObserver((list) => {
@@ -143,20 +156,10 @@ def test_many_models_are_there_at_once(crowded, visit):
     print(f"first paint of {MODELS} models with {VERSIONS} versions each: {first:.0f} ms")
     assert page.locator(".models tbody tr").count() == MODELS
     assert first < FIRST_PAINT_MS
-    gaps = page.evaluate(
-        """async () => {
-          let last = performance.now(), longest = 0;
-          for (let place = 0; place < 60; place++) {
-            scrollBy(0, 200);
-            await new Promise(requestAnimationFrame);
-            longest = Math.max(longest, performance.now() - last);
-            last = performance.now();
-          }
-          return longest;
-        }"""
-    )
-    print(f"longest frame while scrolling: {gaps:.0f} ms")
-    assert gaps < 250  # two cores without a graphics card, which others use, too
+    frames = sorted(page.evaluate(SCROLL))
+    middle = frames[len(frames) // 2]
+    print(f"a frame while scrolling: {middle:.0f} ms, the longest {frames[-1]:.0f} ms")
+    assert middle < SMOOTH_MS
     begin = time.monotonic()
     page.goto(f"{crowded.url}/models/model-100")
     assert page.locator("tbody tr[data-row]").count() == VERSIONS
