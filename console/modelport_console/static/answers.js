@@ -13,7 +13,10 @@ export function answer(told) {
   if (told.error) card.append(make("p", { className: "words", role: "alert" }, told.error));
   for (const output of told.outputs || []) {
     card.append(make("h3", {}, `${output.name} [${output.shape.join(", ")}]`));
-    output.rows.forEach((row) => card.append(SHOWN[output.kind](row, told.labels || [])));
+    output.rows.forEach((row, place) => {
+      if (output.rows.length > 1 && output.kind !== "table") card.append(make("p", { className: "note" }, `row ${place + 1}`));
+      card.append(SHOWN[output.kind](row, told.labels || []));
+    });
     if (output.more) card.append(make("p", { className: "note" }, `… and ${output.more} more rows`));
   }
   return card;
