@@ -18,6 +18,7 @@ from modelport_console.routes.changes import body
 from modelport_console.settings import Server
 from modelport_console.trying import answering, fields, pasting, reading
 from modelport_console.trying.answering import Which
+from modelport_console.watching.snapshot import AVAILABLE
 
 _DEFAULT = "serving_default"
 _MOST_WHICH = 2  # side by side
@@ -41,8 +42,8 @@ async def _form(desk: Desk, request: Request) -> Response:
     if signature is None:
         raise NotFound(f"Expected one of the signatures {sorted(metadata.signatures)}. Received: {wanted!r}")
     published = desk.watcher.snapshot.of(model)
-    told = desk.watcher.snapshot.told[server.address].states.get(model, ())
-    versions = [one.version for one in told if one.state == "AVAILABLE"]
+    told = desk.watcher.snapshot.states(server.address, model)
+    versions = [one.version for one in told if one.state == AVAILABLE]
     return desk.page(
         "try.html", model=model, server=server, metadata=metadata, signature=wanted, chosen=asked.get("version", ""),
         fields=fields.form(wanted, signature, dict(metadata.signatures)), labels=sorted(published.labels),
@@ -127,8 +128,8 @@ def _server(desk: Desk, model: str, address: str) -> Server:
     """The server that is named; else the first that has a version of the model that answers."""
     snapshot = desk.watcher.snapshot
     for server in desk.settings.servers:
-        states = snapshot.told[server.address].states.get(model, ())
-        if server.address == address or (not address and any(one.state == "AVAILABLE" for one in states)):
+        states = snapshot.states(server.address, model)
+        if server.address == address or (not address and any(one.state == AVAILABLE for one in states)):
             return server
     if address:
         known = ", ".join(server.address for server in desk.settings.servers)

@@ -71,6 +71,7 @@ class ModelPage:
         cells = Cells()
         overview.fill_traffic(cells, model, snapshot, self._watcher)
         cells[f"{model}|ready"] = overview.readiness(places, published.live)
+        cells[f"{model}|live"] = overview.live_version(published, places)
         cells[f"{model}|differs"] = "The servers differ." if snapshot.differs(model) else ""
         numbers = sorted({one.number for one in facts.versions} | _served(places), reverse=True)
         for number in numbers:

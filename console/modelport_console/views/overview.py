@@ -13,6 +13,7 @@ from modelport_console.live.view import Cells, View
 from modelport_console.settings import Settings
 from modelport_console.views import curves, words
 from modelport_console.watching import traffic
+from modelport_console.watching.published import Published
 from modelport_console.watching.snapshot import AtServer, Snapshot
 from modelport_console.watching.watcher import Watcher
 
@@ -42,7 +43,7 @@ class Overview:
 
 def _fill(cells: Cells, model: str, snapshot: Snapshot, watcher: Watcher) -> None:
     published, places = snapshot.of(model), snapshot.at_servers(model)
-    cells[f"{model}|live"] = str(published.live or _answering(places) or words.NOTHING)
+    cells[f"{model}|live"] = live_version(published, places)
     cells[f"{model}|labels"] = labels(published.labels)
     cells[f"{model}|states"] = states(places, published.live, differs=snapshot.differs(model))
     cells[f"{model}|ready"] = readiness(places, published.live)
@@ -120,6 +121,7 @@ def last(entry: Entry) -> Markup:
     return text.format(what, which, reason, words.moment(entry.when), entry.who)
 
 
-def _answering(places: list[AtServer]) -> int | None:
-    """The newest that answers somewhere: what a server without a configuration gives."""
-    return max((place.available[0] for place in places if place.available), default=None)
+def live_version(published: Published, places: list[AtServer]) -> str:
+    """By the configuration; of a model without one the newest that answers somewhere, as a server has it."""
+    newest = max((place.available[0] for place in places if place.available), default=None)
+    return str(published.live or newest or words.NOTHING)

@@ -70,6 +70,11 @@ class Snapshot:
         """What is published of a model; nothing of one that is served only."""
         return self.published.get(model, Published())
 
+    def states(self, address: str, model: str) -> Sequence[VersionState]:
+        """What a server says of the versions of a model; nothing where it says nothing."""
+        told = self.told.get(address)
+        return () if told is None else told.states.get(model, ())
+
     def at_servers(self, model: str) -> list[AtServer]:
         """The model at each server."""
         return [_at(address, model, told) for address, told in self.told.items()]

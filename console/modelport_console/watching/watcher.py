@@ -44,7 +44,7 @@ class Watcher:
 
     def start(self) -> None:
         """Look once, and go on beside."""
-        self._look()
+        self._try_to_look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,14 +78,17 @@ class Watcher:
             if self._stopped.is_set():
                 return
             begin = time.monotonic()
-            try:
-                self._look()
-            except Exception as error:  # whatever it is, the pages must not go on showing what was
-                fault = f"The console could not look: {type(error).__name__}: {error}. Please report it."
-                print(f"console: {fault}", file=sys.stderr, flush=True)
-                self.snapshot = Snapshot(self.snapshot.number + 1, time.time(), repository_fault=fault)
+            self._try_to_look()
             took = time.monotonic() - begin
             self.on_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # whatever it is, the pages must not go on showing what was
+            fault = f"The console could not look: {type(error).__name__}: {error}. Please report it."
+            print(f"console: {fault}", file=sys.stderr, flush=True)
+            self.snapshot = Snapshot(self.snapshot.number + 1, time.time(), repository_fault=fault)
 
     def _look(self) -> None:
         fault, published = ("", {}) if self._shelf is None else self._shelf.look()
