@@ -118,8 +118,8 @@ def start_console(tmp_path_factory) -> Iterator[Callable[..., ConsoleProcess]]:
 
 
 @pytest.fixture(scope="module")
-def console(start_console, repository, embedded) -> ConsoleProcess:
-    """A console on the repository and the embedded server."""
+def console(repository, embedded, start_console) -> ConsoleProcess:
+    """A console on the repository and the embedded server; ended before that, which would wait for it."""
     return start_console(str(repository), "--server", embedded.grpc_address, "--rest", embedded.rest_address)
 
 
@@ -149,9 +149,7 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(console.address)
-        if path != "/":
-            page.goto(console.url + path)
+        page.goto(f"{console.url}{path}{'&' if '?' in path else '?'}token={console.token}")
         page.allowed = lambda *texts: said.__setitem__(
             slice(None), [line for line in said if not any(text in line for text in texts)]
         )

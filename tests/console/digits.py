@@ -14,7 +14,7 @@ def write(folder: Path) -> Path:
     from sklearn.linear_model import LogisticRegression
 
     found = load_digits()
-    known = LogisticRegression(max_iter=300).fit(found.data / 16, found.target)
+    known = LogisticRegression(max_iter=100).fit(found.data / 16, found.target)
     module = tf.Module()
     module.weights = tf.Variable(known.coef_.T.astype(np.float32))
     module.bias = tf.Variable(known.intercept_.astype(np.float32))

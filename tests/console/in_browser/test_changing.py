@@ -32,7 +32,11 @@ def server(models):
 
 @pytest.fixture
 def page(start_console, models, server, visit):
-    return visit(start_console(str(models), "--server", server.grpc_address), "/models/affine")
+    console = start_console(str(models), "--server", server.grpc_address)
+    opened = visit(console, "/models/affine")
+    yield opened
+    opened.goto("about:blank")
+    console.end()  # before the server, which would wait for it
 
 
 def do(page, button, **typed):

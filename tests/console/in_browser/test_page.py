@@ -55,7 +55,7 @@ def test_axe_finds_nothing_serious(console, visit, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     page = visit(console, color_scheme=scheme)
-    for path in PATHS:
+    for path in PATHS if scheme == "light" else PATHS[:4]:  # what differs are colours, and those four have them all
         page.goto(console.url + path)
         page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
         found = [
