@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -61,7 +62,8 @@ async def _steps(desk: Desk, action: Action) -> AsyncIterator[str]:
     loop, told = asyncio.get_running_loop(), asyncio.Queue[dict[str, str]]()
 
     def tell(line: dict[str, str]) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, line)
+        with contextlib.suppress(RuntimeError):  # the console has ended: nobody is told, and the change goes on
+            loop.call_soon_threadsafe(told.put_nowait, line)
 
     def work() -> None:
         try:

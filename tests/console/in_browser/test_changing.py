@@ -8,6 +8,7 @@ import pytest
 from modelport import history, marks
 from modelport_client import Client
 from modelport_serving import AUTO, Options, Server
+from tests.support.waiting import eventually
 
 REASON = "because the test says so"
 
@@ -141,3 +142,14 @@ def test_two_versions_are_compared(page, models):
     page.click("#compare")
     assert "Expected a version that modelport published" in page.inner_text(".words")
     page.allowed("409 (Conflict)")
+
+
+def test_a_change_goes_on_when_its_page_is_closed(start_console, models, server):
+    console = start_console(str(models), "--server", server.grpc_address)
+    content = {"action": "promote", "version": 1, "why": REASON}
+    headers = {"x-modelport-console": "1"}
+    answer = console.ask("POST", "/models/affine/changes", json=content, headers=headers, preload_content=False)
+    answer.close()
+    console.end()
+    eventually(lambda: history.read(models / "affine") and last(models).live == 1, 30, "the promotion")
+    assert answered(server) == 1
