@@ -18,7 +18,7 @@ RUN export PIP_PYTHON=/opt/modelport/bin/python PIP_CONSTRAINT=constraints.txt P
  && touch README.md LICENSE \
  && python -m venv --without-pip /opt/modelport \
  && python -m pip install --no-compile setuptools wheel \
- && python -m pip install --no-compile --no-build-isolation '.[training,load]' \
+ && python -m pip install --no-compile --no-build-isolation '.[training,load,console]' \
  && rm -r /src/* \
  && cd /opt/modelport/lib/python3.11/site-packages \
  && rm -r tensorflow/include tensorflow/xla_aot_runtime_src clang pyarrow/include \

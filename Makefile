@@ -15,7 +15,7 @@ DOCKER_TESTS ?= tests/docker
 
 # What `make test-fast` leaves out, beside what is marked slow.
 SLOW_FOLDERS := tests/docker tests/training tests/export tests/system tests/deploy tests/monitoring \
-  tests/clients_elsewhere tests/conformance tests/release
+  tests/clients_elsewhere tests/conformance tests/release tests/console
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-docker check bench format fuzz torture protos lock clean

@@ -62,6 +62,9 @@ SUBCOMMANDS = {
     ),
     "report": Subcommand("modelport_release.commands.report", "main", "cli", "the report of a version, as a page"),
     "doctor": Subcommand("modelport_release.commands.doctor", "main", "cli", "what is wrong, and what to type"),
+    "console": Subcommand(
+        "modelport_console.cli", "main", "console", "the page: what is live, tried, changed, and taken back"
+    ),
     "serve": Subcommand("modelport_serving.cli", "main", "serving", "the repository on TensorFlow Serving's API"),
     "up": Subcommand("modelport_serving.docker.stack", "up_main", "docker", "the stack of docker-compose.yml, up"),
     "down": Subcommand("modelport_serving.docker.stack", "down_main", "docker", "the stack down"),

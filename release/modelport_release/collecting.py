@@ -57,7 +57,7 @@ def collect(
         model: its name.
         keep: how many of the newest stay.
         configs: further files that say what servers serve, beside the repository's own.
-        server: is asked, too: what it has loaded stays.
+        server: is asked, too, or several with commas between: what they have loaded stays.
         dry_run: only say what would go.
         why: kept in the history.
         say: see `Configuration.locked`.
@@ -175,10 +175,10 @@ def _kept(
         served = config.policy.versions if isinstance(config.policy, Specific) else numbers[-newest:]
         kept |= dict.fromkeys(served, "live")
         kept |= {bearer: f"label {label}" for label, bearer in config.labels.items()}
-    if server is not None:
-        with Client(server) as client:
+    for target in server.split(",") if server is not None else ():
+        with Client(target) as client:
             loaded = [state.version for state in client.status(model) if state.state in ("LOADING", "AVAILABLE")]
-        kept = {**dict.fromkeys(loaded, f"loaded at {server}"), **kept}
+        kept = {**dict.fromkeys(loaded, f"loaded at {target}"), **kept}
     kept |= {number: f"pinned: {why}".rstrip(": ") for number, why in marks.pins(repository.base_path(model)).items()}
     return {**dict.fromkeys(numbers[-keep:], f"one of the newest {keep}"), **kept}
 

@@ -46,7 +46,7 @@ def test_the_server_matches_our_tensorflow():
 
 def test_every_profile_is_accepted():
     services = set(config("--profile", "*")["services"])
-    assert {"train", "serving", "serving-gpu", "embedded", "query", "tensorboard"} <= services
+    assert {"train", "serving", "serving-gpu", "embedded", "query", "tensorboard", "console"} <= services
 
 
 def test_the_image_can_be_replaced():
@@ -69,6 +69,28 @@ def test_ports_are_on_loopback_and_mounts_read_only():
     serving = config()["services"]["serving"]
     assert {port["host_ip"] for port in serving["ports"]} == {"127.0.0.1"}
     assert all(volume["read_only"] for volume in serving["volumes"])
+
+
+def test_the_console_looks_on_and_changes_nothing_unless_it_is_told():
+    console = config("--profile", "console")["services"]["console"]
+    serving = config()["services"]["serving"]
+    for key in ("read_only", "cap_drop", "security_opt", "user", "tmpfs", "restart"):
+        assert console[key] == serving[key]
+    assert {"mem_limit", "pids_limit", "healthcheck"} <= set(console)
+    assert "--read-only" in console["command"]
+    assert {port["host_ip"] for port in console["ports"]} == {"127.0.0.1"}
+    assert all(volume["read_only"] for volume in console["volumes"])
+    told = config("--profile", "console", CONSOLE_ACCESS="--no-read-only", CONSOLE_MODELS="rw")["services"]["console"]
+    assert "--no-read-only" in told["command"]
+    assert not any(volume.get("read_only") for volume in told["volumes"])
+
+
+def test_the_consoles_command_line_is_one():
+    from modelport_console import cli
+
+    console = config("--profile", "console")["services"]["console"]
+    options = cli._parser().parse_args([*console["entrypoint"][2:], *console["command"]])
+    assert (options.read_only, options.server) == (True, ["serving:8500"])
 
 
 @pytest.mark.parametrize("service", ["train", "query"])

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from modelport import live
+from modelport import atomic, live
 from modelport.errors import FailedPrecondition
 from modelport.repository import Repository
 from modelport.run_record import SAMPLES, read_npz
-from modelport.serverconfig import Latest
+from modelport.serverconfig import Latest, MonitoringConfig, format_monitoring
 from modelport_client import Client, Prediction
 from modelport_client.loadtest import Outcome, SteadyLoad, answered_by, percentile
 from modelport_training.digits_drawing import draw_digits
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--recipe", default="sequential", help="what to train (sequential)")
     parser.add_argument("--repository", type=Path, default=Path("models"), help="where to publish (models)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where training leaves its artefacts (runs)")
-    parser.add_argument("--keep", action="store_true", help="leave the server up at the end, until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="leave the server up, with a console, until Ctrl-C")
     options = parser.parse_args(argv)
     demo = Demo(options.recipe, options.repository.absolute(), options.runs.absolute())
     return demo.run(keep=options.keep)
@@ -76,7 +76,8 @@ class Demo:
             print("   ".join(f"{name} {seconds:.1f} s" for name, seconds in self._times), "\n")
             self._say_what_next(server, keep)
             if keep:
-                server.wait()
+                with _console(self._repository.root, server):
+                    server.wait()
         return 1 if failed else 0
 
     def _train_and_publish(self) -> Path:
@@ -95,7 +96,7 @@ class Demo:
     @contextmanager
     def _serving(self) -> Iterator[DemoServer]:
         with self._timed("serve"):
-            server = DemoServer(self._repository.root)
+            server = DemoServer(self._repository.root, self._runs / "monitoring.config")
         try:
             yield server
         finally:
@@ -193,8 +194,15 @@ class Demo:
 class DemoServer:
     """`modelport serve` on free ports, as a process of its own; what it printed is kept."""
 
-    def __init__(self, repository: Path) -> None:
-        command = ["serve", str(repository), "--port=auto", "--rest_api_port=auto"]
+    def __init__(self, repository: Path, monitoring: Path) -> None:
+        atomic.write_text(monitoring, format_monitoring(MonitoringConfig(enable=True)))  # for the console's curves
+        command = [
+            "serve",
+            str(repository),
+            "--port=auto",
+            "--rest_api_port=auto",
+            f"--monitoring_config_file={monitoring}",
+        ]
         _show_command(command)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "modelport", *command], stdout=subprocess.PIPE, text=True, encoding="utf-8"
@@ -225,6 +233,19 @@ class DemoServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+@contextmanager
+def _console(repository: Path, server: DemoServer) -> Iterator[None]:
+    """`modelport console` beside the server; it prints its address, or what is missing to have it."""
+    command = ["console", str(repository), "--server", server.grpc, "--rest", server.rest, "--port=auto"]
+    _show_command(command)
+    process = subprocess.Popen([sys.executable, "-m", "modelport", *command])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
 
 
 def write_iris(path: Path) -> Path:

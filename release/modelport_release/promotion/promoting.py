@@ -25,7 +25,7 @@ from modelport_client import Client
 from modelport_release.promotion import own_samples
 from modelport_release.promotion.configuration import Configuration
 from modelport_release.promotion.servers import Servers
-from modelport_release.promotion.steps import keep_live, refuse_unseen_move, steps_to
+from modelport_release.promotion.steps import keep_live, refuse_unseen_move, steps_to, words
 
 _POLL_S = 0.2  # between two looks whether what is not wanted any more has gone
 
@@ -43,6 +43,7 @@ def promote(
     action: str = "promote",
     keep_unlabelled: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    on_step: Callable[[str], None] = lambda line: None,
     timeout: float = 120.0,
 ) -> ModelConfig:
     """Let one version answer, or give it a label, or take a label away.
@@ -65,6 +66,7 @@ def promote(
         keep_unlabelled: with a label, go on serving the version that answers requests without one.
         say: told in lines what is waited for, and beforehand where requests without version or label will go to
             another version than before.
+        on_step: told in lines what has been done, and what was put back after a failure: what `say` leaves out.
         timeout: seconds, for the server to have the version.
 
     Returns:
@@ -80,20 +82,22 @@ def promote(
             it is done but for that.
         ModelportError: the server does not take it, or the version does not come up; the file is as it was.
     """
-    where = _configuration(config, repository)
+    where = configuration_of(config, repository)
     if version is not None and repository is not None:  # a server would let the old one go before it finds out
         manifests.verify(Repository(repository).version_path(model, version))
+        on_step(f"The files of version {version} are those that were written.")
     deadline = time.monotonic() + timeout
     with where.locked(deadline, say):
         before = where.model(model)
         base = Repository(repository).base_path(model) if repository is not None else where.base_path(before)
         if base.is_dir():
             history.check(base)  # a change that cannot be written down is not made
-        newest = _newest(model, version, repository)
+        newest = newest_of(model, version, repository)
         if server is None:
             refuse_unseen_move(before, version, label)
             aim = keep_live(steps_to(before, version, label, unlabel, newest), before, newest, keep_unlabelled, say)[-1]
             where.change(aim)
+            on_step(f"{where.path.name} says: {words(aim)}")
         else:
             with Servers(server.split(","), timeout) as several:
                 several.each(lambda client: _refuse_another_place(client, where, before))
@@ -105,7 +109,7 @@ def promote(
                 if awaited is not None and steps[-1] != before:
                     say(f"{model}: waiting for version {awaited} at {server} …")
                 folder = None if repository is None else Repository(repository)
-                _on_servers(several, where, before, steps, awaited, folder, deadline)
+                _on_servers(several, where, before, steps, awaited, folder, deadline, on_step)
                 aim = steps[-1]
         if aim == before and _is_written(base, aim, newest):
             say(f"{model}: that is so already. Nothing was changed, and nothing is added to the history.")
@@ -114,7 +118,12 @@ def promote(
     return aim
 
 
-def _configuration(config: Path | str | None, repository: Path | str | None) -> Configuration:
+def configuration_of(config: Path | str | None, repository: Path | str | None) -> Configuration:
+    """The file that is meant; see `promote`.
+
+    Raises:
+        NotFound: neither a file nor a repository.
+    """
     own = None if repository is None else Path(repository) / layout.MODELS_CONFIG
     if config is not None and (own is None or os.path.realpath(config) != os.path.realpath(own)):
         return Configuration(config)
@@ -134,21 +143,26 @@ def _on_servers(
     version: int | None,
     repository: Repository | None,
     deadline: float,
+    on_step: Callable[[str], None],
 ) -> None:
     """Change the file and the servers, step by step; all are as they were when a step fails."""
     text = where.text()
     try:
         for step in steps:
             where.change(step)
+            on_step(f"{where.path.name} says: {words(step)}")
             several.each(partial(_tell, where=where, model=step, version=version, deadline=deadline))
             if version is not None:  # before the label moves, which is the last step
                 several.each(partial(own_samples.ask, repository=repository, model=step.name, version=version))
+                on_step(f"Version {version} is available and answers its own samples, where it carries any.")
     except BaseException:
         where.put_back(before, text)
         # The first error tells more; a server that comes back reads the file.
         several.try_each(lambda client: client.reload(_served(client, where, before.name)))
+        on_step(f"Put back: {where.path.name} says again: {words(before)}; the servers were told.")
         raise
     several.each(partial(_wait_for_the_others_to_go, model=steps[-1], version=version, deadline=deadline))
+    on_step("What is not wanted any more has gone.")
 
 
 def _refuse_another_place(client: Client, where: Configuration, model: ModelConfig) -> None:
@@ -187,7 +201,7 @@ def _served(client: Client, where: Configuration, name: str) -> ServerConfig:
     return ServerConfig(tuple(kept))
 
 
-def _newest(model: str, version: int | None, repository: Path | str | None) -> int | None:
+def newest_of(model: str, version: int | None, repository: Path | str | None) -> int | None:
     """The newest version in the repository, where it can be seen; a version that is asked for must be there."""
     if repository is None:
         return None

@@ -26,6 +26,7 @@ def rollback(
     server: str | None = None,
     why: str = "",
     say: Callable[[str], None] = lambda line: None,
+    on_step: Callable[[str], None] = lambda line: None,
     timeout: float = 120.0,
 ) -> tuple[int, ModelConfig]:
     """Let the version answer that was live before the one that is.
@@ -39,6 +40,7 @@ def rollback(
         server: see `promote`; None changes the file alone.
         why: kept in the history.
         say: see `promote`.
+        on_step: see `promote`.
         timeout: seconds, for the server to have the version.
 
     Returns:
@@ -47,6 +49,37 @@ def rollback(
     Raises:
         FailedPrecondition: the history knows of no version before, or it is gone.
         ModelportError: see `promote`.
+    """
+    version = version_before(model, repository=repository, config=config, label=label, to=to)
+    return version, promote(
+        model,
+        version,
+        config=config,
+        label=label,
+        server=server,
+        repository=repository,
+        why=why,
+        action="rollback",
+        keep_unlabelled=True,
+        say=say,
+        on_step=on_step,
+        timeout=timeout,
+    )
+
+
+def version_before(
+    model: str,
+    *,
+    repository: Path | str,
+    config: Path | str | None = None,
+    label: str | None = None,
+    to: int | None = None,
+) -> int:
+    """The version that `rollback` goes back to; see there for the arguments.
+
+    Raises:
+        NotFound: no such model, or no such label.
+        FailedPrecondition: the history knows of no version before, or it is gone.
     """
     found = Repository(repository)
     versions = found.versions(model)
@@ -75,19 +108,7 @@ def rollback(
             f"{len(entries)} entries and no such version that is still there ({', '.join(map(str, versions))}). Say "
             f"which: modelport promote {model} VERSION."
         )
-    return version, promote(
-        model,
-        version,
-        config=config,
-        label=label,
-        server=server,
-        repository=repository,
-        why=why,
-        action="rollback",
-        keep_unlabelled=True,
-        say=say,
-        timeout=timeout,
-    )
+    return version
 
 
 def _before(entries: Sequence[Entry], label: str | None, current: int | None) -> Iterator[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from modelport.errors import InvalidArgument, NotFound
 from modelport.live import live_version
-from modelport.serverconfig import All, Latest, ModelConfig, Specific, VersionPolicy
+from modelport.serverconfig import All, Latest, ModelConfig, Specific, VersionPolicy, format_policy
 
 
 def keep_live(
@@ -32,6 +32,12 @@ def keep_live(
         + (" --keep-unlabelled goes on serving that one." if after is not None and after < live else "")
     )
     return steps
+
+
+def words(model: ModelConfig) -> str:
+    """What a configuration says of a model, in a line."""
+    labels = "".join(f"; {label} is version {model.labels[label]}" for label in sorted(model.labels))
+    return f"{format_policy(model.policy)}{labels}"
 
 
 def steps_to(

@@ -24,14 +24,14 @@ from modelport_serving.docker import images
 from modelport_serving.docker.compose import FILE, Compose
 
 # What can be asked for beside the server, or in its place.
-_BESIDE = {"monitoring": ["prometheus", "grafana"], "tensorboard": ["tensorboard"]}
+_BESIDE = {"monitoring": ["prometheus", "grafana"], "tensorboard": ["tensorboard"], "console": ["console"]}
 _INSTEAD = {"gpu": "serving-gpu", "embedded": "embedded"}
 _GRPC, _REST = 8500, 8501  # inside the container
 _READ = ("/config", "/models")  # whose own files the server reads, inside the container
 
 
 def up_main(argv: Sequence[str]) -> int:
-    """`modelport up [monitoring] [tensorboard] [gpu | embedded]`: returns when all of it is healthy."""
+    """`modelport up [monitoring] [tensorboard] [console] [gpu | embedded]`: returns when all of it is healthy."""
     parser = _parser("up", "Bring the stack up: train a first model where there is none, then serve.")
     parser.add_argument("parts", nargs="*", metavar="PART", help="further parts: " + ", ".join([*_BESIDE, *_INSTEAD]))
     parser.add_argument("--timeout", type=int, default=300, metavar="SECONDS", help="for all to be healthy (300)")
@@ -55,6 +55,8 @@ def up_main(argv: Sequence[str]) -> int:
     print(f"gRPC  {addresses[_GRPC]}")
     print(f"REST  http://{addresses[_REST]}")
     print(f"Ask   modelport predict digits --image docs/seven.png --server {addresses[_GRPC]}")
+    if "console" in options.parts:  # its token is in its log alone
+        print("Look  modelport logs console")
     return 0
 
 

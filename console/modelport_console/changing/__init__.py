@@ -1,0 +1,1 @@
+"""Changes, by `modelport_release` alone: what would happen, and that it happens."""

@@ -1,0 +1,1 @@
+"""Pages whose values go on changing while they are open."""

@@ -1,0 +1,1 @@
+"""The REST routes of each model as an OpenAPI document."""

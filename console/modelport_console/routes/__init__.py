@@ -1,0 +1,1 @@
+"""Who is asked for which page, room by room."""

@@ -1,0 +1,1 @@
+"""What each page shows, made of a snapshot and of the repository."""
