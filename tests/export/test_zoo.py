@@ -56,7 +56,6 @@ def adapted():
 MODELS = {
     "MobileNetV3Small": lambda: open_size(keras.applications.MobileNetV3Small),
     "EfficientNetB0": lambda: open_size(keras.applications.EfficientNetB0),
-    "ResNet50": lambda: open_size(keras.applications.ResNet50),
     "BERT": lambda: tokens(lambda hub: hub.models.BertBackbone),
     "GPT-2": lambda: tokens(lambda hub: hub.models.GPT2Backbone),
     "int8": quantized,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from modelport.__main__ import main
 from modelport.errors import InvalidArgument
 from modelport_training import Settings
 from modelport_training.sweep.space import Choice, settings_with
@@ -85,13 +86,21 @@ def test_what_a_range_says() -> None:
     assert (settings.batch_size, settings.options) == (8, {"width": 16})
 
 
-def test_a_command_that_is_wrong(tmp_path: Path) -> None:
-    assert "--set at least once" in sweep(tmp_path).stderr
+def test_a_command_that_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*words: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main(["sweep", *SWEEP[4:], *words])
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    assert "--set at least once" in refused()
     for words, said in (
         (("--set", "batch_size=0,1"), "Expected batch_size as a whole number"),
         (("--set", "seed=1,2", "--set", "seed=3"), "seed twice"),
         (("--set", "widht=1,2"), "an option of the recipe"),
     ):
-        done = sweep(tmp_path, *words)
-        assert done.returncode == 2
-        assert said in done.stderr
+        assert said in refused(*words)
