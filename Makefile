@@ -36,8 +36,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup ## train, export, prove, publish, serve, predict, swap under load
 	@$(BIN)/modelport demo
 
-test: setup ## all tests; a third of their time is waiting, so there are three at a time on two cores
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --ignore=tests/docker
+test: setup ## all tests
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/docker
 
 test-fast: setup ## the tests of a minute and a half: nothing that trains, exports, or takes seconds by its nature
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" --hypothesis-profile=fast $(SLOW_FOLDERS:%=--ignore=%)

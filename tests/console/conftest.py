@@ -123,9 +123,9 @@ def console(repository, embedded, start_console) -> ConsoleProcess:
     return start_console(str(repository), "--server", embedded.grpc_address, "--rest", embedded.rest_address)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright."""
+    """Debian's Chromium, driven by Playwright, which keeps an event loop running in this thread: for a module alone."""
     found = chromium.find()
     if found is None:
         pytest.skip("there is no Chromium here: apt-get install chromium")

@@ -44,7 +44,7 @@ def check(model, samples, expected, tmp_path, only=("grpc", "rest"), **given):
             with Client(addresses[transport]) as client:
                 answer = client.predict("m", samples)
             for alias, want in expected.items():
-                hold(np.asarray(want.numpy()), np.asarray(answer[alias]))
+                hold(np.asarray(want.numpy()), np.asarray(answer.raw[alias]))
 
 
 def hold(want, have):
