@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -26,6 +25,8 @@ from modelport_client.transports.deadline import Deadline
 from modelport_client.transports.headers import checked_headers
 
 if TYPE_CHECKING:
+    import ssl
+
     import grpc
 
     from modelport.serverconfig import ServerConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelport.errors import (
     DeadlineExceeded,
@@ -14,13 +14,10 @@ from modelport.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from modelport.serverconfig import ServerConfig
 from modelport.wire import messages
 from modelport_client.asking import big_requests
 from modelport_client.asking.big_requests import Limits
-from modelport_client.asking.grpc_predictor import GrpcPredictor
 from modelport_client.asking.replicas import Replicas
-from modelport_client.asking.rest_predictor import RestPredictor
 from modelport_client.asking.retrying import Retries
 from modelport_client.asking.signatures import Signatures
 from modelport_client.asking.steps import Ask, Pause, Steps, T, on_replica
@@ -29,6 +26,9 @@ from modelport_client.inputs.arrays import signature_for, to_arrays
 from modelport_client.prediction import Array, Prediction
 from modelport_client.results import Classified, Metadata, Regressed, VersionState
 from modelport_client.transports.deadline import Deadline
+
+if TYPE_CHECKING:
+    from modelport.serverconfig import ServerConfig
 
 _POLL_S = 0.1
 _LONGEST_LOOK_S = 5.0  # a server that hangs while one waits for a version is asked anew
@@ -62,8 +62,7 @@ class Calls:
         self._replicas = replicas
         self._retries = Retries(retry, replicas)
         self._signatures = Signatures(opened if is_rest else lambda: 0)
-        kind = RestPredictor if is_rest else GrpcPredictor
-        self._predictor: Predictor = kind(self._signatures, self._retries)
+        self._predictor = _predictor(is_rest, self._signatures, self._retries)
 
     def predict(
         self, spec: messages.ModelSpec, inputs: Any, outputs: Sequence[str], limits: Limits, deadline: Deadline
@@ -212,6 +211,17 @@ class Calls:
             return (yield ask)
 
         return (yield from self._retries.call(attempt, ask.deadline))
+
+
+def _predictor(is_rest: bool, signatures: Signatures, retries: Retries) -> Predictor:
+    """Each is imported only where it is used."""
+    if is_rest:
+        from modelport_client.asking.rest_predictor import RestPredictor
+
+        return RestPredictor(signatures, retries)
+    from modelport_client.asking.grpc_predictor import GrpcPredictor
+
+    return GrpcPredictor(signatures, retries)
 
 
 def spec_of(model: str, version: int | None, label: str | None, signature: str | None) -> messages.ModelSpec:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelport.errors import FailedPrecondition, InvalidArgument
-from modelport_client.servers import tls
 from modelport_client.servers.connection import Connection
 
 if TYPE_CHECKING:
+    import ssl
+
     import grpc
 
     from modelport_client.driving.awaiting import AsyncTransport
@@ -26,12 +26,12 @@ def connected(
         from modelport_client.transports.rest_protocol import RestProtocol
         from modelport_client.transports.rest_transport import RestTransport
 
-        context = context or tls.ssl_context(connection)
+        context = context or _context(connection)
         return [RestTransport(RestProtocol(address), context) for address in connection.addresses]
     from modelport_client.transports.grpc_protocol import GrpcProtocol
     from modelport_client.transports.grpc_transport import GrpcTransport
 
-    credentials = credentials or tls.channel_credentials(connection)
+    credentials = credentials or _credentials(connection)
     is_replica = len(connection.addresses) > 1
     return [
         GrpcTransport(GrpcProtocol(address, is_replica=is_replica), credentials) for address in connection.addresses
@@ -53,17 +53,31 @@ def connected_async(
                 f"Expected aiohttp for REST in AsyncClient; '{error.name}' is not installed. Run: pip install "
                 "'modelport[async]', or ask the gRPC port."
             ) from error
-        context = context or tls.ssl_context(connection)
+        context = context or _context(connection)
         return [AsyncRestTransport(RestProtocol(address), context) for address in connection.addresses]
     from modelport_client.transports.async_grpc_transport import AsyncGrpcTransport
     from modelport_client.transports.grpc_protocol import GrpcProtocol
 
-    credentials = credentials or tls.channel_credentials(connection)
+    credentials = credentials or _credentials(connection)
     is_replica = len(connection.addresses) > 1
     return [
         AsyncGrpcTransport(GrpcProtocol(address, is_replica=is_replica), credentials)
         for address in connection.addresses
     ]
+
+
+def _context(connection: Connection) -> ssl.SSLContext | None:
+    from modelport_client.servers import tls
+
+    return tls.ssl_context(connection)
+
+
+def _credentials(connection: Connection) -> grpc.ChannelCredentials | None:
+    if connection.ca is None and connection.cert is None:
+        return None
+    from modelport_client.servers import tls
+
+    return tls.channel_credentials(connection)
 
 
 def _refuse_of_the_other(

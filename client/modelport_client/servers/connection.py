@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,6 +140,8 @@ def _named(name: str) -> Connection | None:
         return None
     except OSError as error:
         raise from_os_error(error, "read the servers", path) from error
+    import tomllib  # for those who have such a file
+
     try:
         document = tomllib.loads(content.decode())
     except ValueError as error:
