@@ -44,7 +44,7 @@ def build(classes):
 """
 RECIPES = {
     "compiled": ["functional", "--epochs", "30"],
-    "streamed": ["--data", "table.csv", "--target", "y", "--stream", "--epochs", "20", "--batch-size", "8"],
+    "streamed": ["--data", "table.csv", "--target", "y", "--stream", "--epochs", "10", "--batch-size", "8"],
     "workers": ["two_branch", "--workers", "2", "--epochs", "8"],
     "fit": ["--recipe", "killed_recipe", "--way", "fit", "--epochs", "60"],
 }
