@@ -1,32 +1,24 @@
-"""Which server is meant: names of a file, variables, several addresses, TLS by files, headers."""
+"""Which server is meant: names of a file, variables, addresses; TLS by files."""
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import os
 import ssl
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import HealthServicer
-from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from modelport.errors import InvalidArgument, NotFound, Unauthenticated, Unavailable
+from modelport.errors import InvalidArgument, NotFound, Unavailable
 from modelport.serverconfig import SslConfig, format_ssl
-from modelport.wire import messages
 from modelport_client import Client
 from modelport_client.servers.connection import config_file, resolve
 from modelport_serving import AUTO, Options, Server
 from tests.support.blocking import Blocking
-from tests.support.certificates import openssl
+from tests.support.certificates import authority
 
 X = {"x": np.zeros(1, np.float32)}
 
@@ -98,15 +90,7 @@ def test_addresses_of_two_kinds() -> None:
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    subject = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    openssl("req", "-x509", *subject, "-subj", "/CN=ca", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem")
-    for name in ("server", "client"):
-        files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
-        ca = ["-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key"]
-        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        openssl("req", "-x509", *subject, "-subj", f"/CN={name}", *names, *ca, *files)
-    return folder
+    return authority(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture
@@ -152,39 +136,6 @@ def test_files_that_are_no_keys(pki: Path, tmp_path: Path, target: str) -> None:
         Client("http://localhost:1", ca=pki / "ca.pem")
 
 
-@pytest.mark.parametrize("surface", [Client, Blocking])
-def test_headers_over_rest(server: Server, fronts: Any, surface: Any) -> None:
-    seen: list[dict[str, str]] = []
-
-    def respond(front: Any) -> None:
-        seen.append({name.lower(): value for name, value in front.headers.items()})
-        if front.headers.get("x-api-key") == "right":
-            fronts.respond_versioned(front)
-        else:
-            front.send(401, b"<html>who are you?</html>")
-
-    target = fronts.start(server.rest_address, respond)
-    with surface(target, headers={"X-API-Key": "right"}) as client:
-        assert client.predict("affine", X, headers={"x-request-id": "7"})["y"].tolist() == [2.0]
-    assert all(one["user-agent"].startswith("modelport-client/") for one in seen)
-    assert {one.get("x-request-id") for one in seen} == {"7"}
-    with surface(target) as client, pytest.raises(Unauthenticated, match="HTTP status 401"):
-        client.predict("affine", X)
-
-
-@pytest.mark.parametrize("surface", [Client, Blocking])
-def test_names_of_headers_have_no_case(server: Server, fronts: Any, surface: Any) -> None:
-    seen: list[list[str]] = []
-
-    def respond(front: Any) -> None:
-        seen.append(front.headers.get_all("x-key"))
-        fronts.respond_versioned(front)
-
-    with surface(fronts.start(server.rest_address, respond), headers={"X-Key": "old"}) as client:
-        client.predict("affine", X, headers={"x-key": "new"})
-    assert all(one == ["new"] for one in seen)
-
-
 def test_arguments_of_the_other_transport() -> None:
     context = ssl.create_default_context()
     for target, arguments in (
@@ -222,110 +173,3 @@ def test_urls_that_are_none(target: str) -> None:
 def test_time_outs_that_are_none(timeout: Any) -> None:
     with pytest.raises(InvalidArgument, match="Expected a timeout"):
         Client("localhost:1", timeout=timeout)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Content-Length": "3"},
-        {"grpc-timeout": "1"},
-        {"a b": "c"},
-        {"a": "line\nbreak"},
-        {"a": "ü"},
-        {"x-bin": "a"},
-        {"a": 1},
-    ],
-)
-def test_headers_that_cannot_be_sent(headers: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgument, match=r"Expected (a header's name|ASCII text)"):
-        Client("localhost:1", headers=headers)
-
-
-@pytest.fixture
-def pair(serve: Callable, add_version: Callable, tmp_path: Path) -> list[Any]:
-    """Two servers of the model `m`, whose versions tell them apart."""
-    processes = []
-    for version in (1, 2):
-        add_version(tmp_path / f"m{version}", version, "affine-2")
-        flags = ("--port=auto", "--rest_api_port=auto")
-        processes.append(serve("--model_name=m", f"--model_base_path={tmp_path}/m{version}", *flags))
-    return processes
-
-
-@pytest.mark.parametrize("surface", [Client, Blocking])
-@pytest.mark.parametrize("kind", ["gRPC", "REST"])
-def test_several_addresses(pair: list[Any], kind: str, surface: Any) -> None:
-    with surface([process.address(kind) for process in pair], timeout=30) as client:
-        seen = collections.Counter(client.predict("m", X).version for _ in range(20))
-        assert set(seen) == {1, 2}
-        pair[0].process.kill()
-        pair[0].process.wait(10)
-        assert {client.predict("m", X).version for _ in range(20)} == {2}
-        pair[1].process.kill()
-        pair[1].process.wait(10)
-        with pytest.raises(Unavailable):
-            client.predict("m", X, timeout=1)
-
-
-class Answering(grpc.GenericRpcHandler):
-    """Answers each prediction with a version, and keeps the metadata that came along."""
-
-    def __init__(self, version: int) -> None:
-        self.version = version
-        self.seen: list[dict[str, Any]] = []
-
-    def service(self, call: Any) -> Any:
-        if not call.method.endswith("/Predict"):
-            return None
-
-        def answer(_: bytes, context: Any) -> bytes:
-            self.seen.append(dict(context.invocation_metadata()))
-            response = messages.PredictResponse(model_spec=messages.ModelSpec(name="m"))
-            response.model_spec.version.value = self.version
-            return response.SerializeToString()
-
-        return grpc.unary_unary_rpc_method_handler(answer)
-
-
-@contextlib.contextmanager
-def answering(version: int) -> Iterator[tuple[str, Answering, HealthServicer]]:
-    """A server of gRPC's own, with its health service: its address, what it saw, and what it says of itself."""
-    handler, health = Answering(version), HealthServicer()
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    health.set("", HealthCheckResponse.SERVING)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}", handler, health
-    finally:
-        server.stop(None).wait(10)
-
-
-@pytest.mark.parametrize("surface", [Client, Blocking])
-def test_headers_over_grpc(surface: Any) -> None:
-    with answering(1) as (address, handler, _):
-        with surface(address, headers={"X-API-Key": "k"}) as client:
-            client.predict("m", X, headers={"x-request-id": "7"})
-        (seen,) = handler.seen
-    assert (seen["x-api-key"], seen["x-request-id"]) == ("k", "7")
-    assert seen["user-agent"].startswith("modelport-client/")
-
-
-@pytest.mark.parametrize("surface", [Client, Blocking])
-@pytest.mark.parametrize("how", ["a list", "a name of gRPC"])
-def test_a_replica_that_says_that_it_does_not_serve_is_left_out(surface: Any, how: str) -> None:
-    with (
-        answering(1) as (one, _, health),
-        answering(2) as (other, _, _),
-        surface([one, other] if how == "a list" else f"ipv4:{one},{other}", timeout=30) as client,
-    ):
-
-        def versions() -> set[int]:
-            return {client.predict("m", X).version for _ in range(8)}
-
-        for says, expected in ((HealthCheckResponse.NOT_SERVING, {2}), (HealthCheckResponse.SERVING, {1, 2})):
-            health.set("", says)
-            until = time.monotonic() + 20
-            while versions() != expected:
-                assert time.monotonic() < until

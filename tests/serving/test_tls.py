@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 
@@ -13,26 +12,14 @@ from modelport.errors import InvalidArgument
 from modelport.serverconfig import SslConfig, format_ssl
 from modelport.wire import messages
 from modelport_serving import AUTO, Options, Server
+from tests.support.certificates import authority
 
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 
-def openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)
-
-
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory):
-    """A certificate authority, and a key and certificate each for localhost and for a client."""
-    folder = tmp_path_factory.mktemp("pki")
-    subject = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    openssl("req", "-x509", *subject, "-subj", "/CN=ca", "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem")
-    for name in ("server", "client"):
-        files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
-        ca = ["-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key"]
-        names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        openssl("req", "-x509", *subject, "-subj", f"/CN={name}", *names, *ca, *files)
-    return folder
+    return authority(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(params=[False, True], ids=["tls", "mutual"])

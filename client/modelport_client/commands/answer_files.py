@@ -165,7 +165,7 @@ def _npz(path: Path) -> Iterator[Write]:
     except ValueError as error:
         raise FailedPrecondition(f"Expected rows of one shape in all answers. Received others: {error}") from error
     with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types its own options, not the arrays
 
 
 def _of_strings(name: str, array: Array) -> Array:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from itertools import count
 
 # Of the extra `load`: asked for here, so that a missing one is told before the processes that need them start.
-import hdrh.histogram  # noqa: F401
-import hpack  # noqa: F401
-import httptools  # noqa: F401
+import hdrh.histogram  # noqa: F401  # is all that is asked
+import hpack  # noqa: F401  # likewise
+import httptools  # noqa: F401  # likewise
 
 from modelport_client.loadtest import options as told
 from modelport_client.loadtest import telling

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modelport_client.loadtest.intervals import Interval, geometric
@@ -110,7 +111,7 @@ def in_turns(
 
 def _ratios(pairs: Sequence[tuple[Result, Result]]) -> list[Ratio]:
     figures: list[tuple[str, Callable[[Result], float | None]]] = [("answers a second", lambda one: one.answered)]
-    figures += [(f"{name_of(p)} ms".replace("_", "."), lambda one, p=p: _ms(one, p)) for p in PERCENTILES]  # type: ignore[misc]
+    figures += [(f"{name_of(p)} ms".replace("_", "."), partial(_ms, percentile=p)) for p in PERCENTILES]
     told = []
     for name, figure in figures:
         values = [(figure(a), figure(b)) for a, b in pairs]

@@ -34,26 +34,9 @@ from modelport_client.results import (
     metadata_of,
     states_of,
 )
-from modelport_client.transports import json_arrays, proxies
+from modelport_client.transports import http_codes, json_arrays, proxies
 from modelport_client.transports.deadline import Deadline
 
-# Where several canonical codes share an HTTP status, the one that the server means most often.
-_CODES = {
-    400: Code.INVALID_ARGUMENT,
-    401: Code.UNAUTHENTICATED,
-    403: Code.PERMISSION_DENIED,
-    404: Code.NOT_FOUND,
-    407: Code.UNAUTHENTICATED,
-    409: Code.ABORTED,
-    413: Code.RESOURCE_EXHAUSTED,
-    429: Code.RESOURCE_EXHAUSTED,
-    499: Code.CANCELLED,
-    500: Code.INTERNAL,
-    501: Code.UNIMPLEMENTED,
-    502: Code.UNAVAILABLE,
-    503: Code.UNAVAILABLE,
-    504: Code.DEADLINE_EXCEEDED,
-}
 _VERSION_HEADER = "X-Modelport-Version"
 
 
@@ -247,11 +230,9 @@ class RestProtocol:
             message = json.loads(body)["error"]
         except (ValueError, KeyError, TypeError):
             text = f"HTTP status {status} from {self.url}: {body[:200].decode(errors='replace')}"
-            code = (
-                Code.UNAVAILABLE if status == 504 else _CODES.get(status, Code.UNKNOWN)
-            )  # a proxy's, not the server's
+            code = Code.UNAVAILABLE if status == 504 else http_codes.of_status(status)  # a proxy's, not the server's
             return from_code(code, self._with_proxy(text))
-        code = _CODES.get(status, Code.UNKNOWN)
+        code = http_codes.of_status(status)
         return ServableNotFound(message) if code is Code.NOT_FOUND else from_code(code, message)
 
     def _with_proxy(self, text: str) -> str:

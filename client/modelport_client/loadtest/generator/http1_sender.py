@@ -16,27 +16,11 @@ import httptools
 
 from modelport.errors import Code, Unavailable
 from modelport_client.loadtest.generator.endings import Done, Ending
+from modelport_client.transports import http_codes
 
 _CONNECT_WITHIN_S = 5.0
 _VERSION_HEADER = b"x-modelport-version"
 _MOST_ERROR_BYTES = 65_536  # of an answer that is kept for its text
-# Where several canonical codes share an HTTP status, the one that the server means most often.
-_CODES = {
-    400: Code.INVALID_ARGUMENT,
-    401: Code.UNAUTHENTICATED,
-    403: Code.PERMISSION_DENIED,
-    404: Code.NOT_FOUND,
-    407: Code.UNAUTHENTICATED,
-    409: Code.ABORTED,
-    413: Code.RESOURCE_EXHAUSTED,
-    429: Code.RESOURCE_EXHAUSTED,
-    499: Code.CANCELLED,
-    500: Code.INTERNAL,
-    501: Code.UNIMPLEMENTED,
-    502: Code.UNAVAILABLE,
-    503: Code.UNAVAILABLE,
-    504: Code.DEADLINE_EXCEEDED,
-}
 
 
 class Http1Sender:
@@ -214,7 +198,7 @@ class _Connection(asyncio.Protocol):
 
 def _error(status: int, body: bytes) -> tuple[Code, str]:
     """The server's own refusal, or what a proxy says in its place."""
-    code = _CODES.get(status, Code.UNKNOWN)
+    code = http_codes.of_status(status)
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return code, str(json.loads(body)["error"])
     words = f"HTTP status {status}: {body[:200].decode(errors='replace')}"
