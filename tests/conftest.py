@@ -1,7 +1,9 @@
 """Fixtures for all tests: tiny models, servers on free ports, clients to them."""
 
+import faulthandler
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,18 @@ from tests.support.shared import shared_folder
 settings.register_profile("all", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=10)
 settings.load_profile("all")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_goes_on_working() -> Iterator[None]:
+    """A thread that a test leaves at work takes its time from all tests after it: half of a run, once."""
+    yield
+    begin = time.process_time()
+    time.sleep(1)
+    used = time.process_time() - begin
+    if used > 0.3:
+        faulthandler.dump_traceback()
+    assert used < 0.3, f"threads of these tests go on working: {used:.1f} s of processor in a second; stacks on stderr"
 
 
 @pytest.fixture(scope="session")

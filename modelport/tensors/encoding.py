@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -131,11 +132,15 @@ def _exact(array: Array, dtype: np.dtype[Any]) -> bool:
 
 
 def _refuse_foreign_objects(array: Array) -> None:
-    for item in array.ravel().tolist():  # array.flat ends at 32 dimensions
-        if not isinstance(item, str | bytes):
-            raise InvalidArgument(
-                f"Expected only str or bytes in an array of objects; received {type(item).__name__}: {item!r:.80}."
-            )
+    items = array.ravel().tolist()  # array.flat ends at 32 dimensions
+    foreign = [item for item in items if not isinstance(item, str | bytes)]
+    if foreign:
+        # A None among numbers is what is wrong, not the numbers.
+        item = next((item for item in foreign if not isinstance(item, Number)), foreign[0])
+        raise InvalidArgument(
+            "Expected an array of one type of numbers, or of str or bytes; received "
+            f"{type(item).__name__}: {item!r:.80} among objects."
+        )
 
 
 def _utf8(array: Array) -> list[bytes]:

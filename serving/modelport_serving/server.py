@@ -200,6 +200,7 @@ class Server:
         ended &= self._scheduler.stop(_LEFT_S)
         ended &= self.core.stop(max(deadline - time.monotonic(), 0.0))
         self._off_loop.stop()
+        self._plane.stop()
         if self._config_poller.is_alive():
             self._config_poller.join(max(deadline - time.monotonic(), 0.0))
         self.close_log()

@@ -1,10 +1,8 @@
 """`modelport predict`, `status` and `metadata` as a person and a program see them."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -85,40 +83,3 @@ def test_the_table_of_subcommands():
     assert wrong.returncode == 2
     assert "Did you mean 'publish'?" in wrong.stderr
     assert run("--version").stdout.startswith("modelport 0.")
-
-
-def test_a_steady_load(address):
-    done = run(
-        "loadtest", "affine", "--input", "[1, 2]", "--server", address, "--rate", "100", "--seconds", "1", "--json"
-    )
-    facts = json.loads(done.stdout)
-    assert done.returncode == facts["failed"] == 0
-    assert facts["requests"] == sum(facts["answered_by"].values()) > 0
-    assert 0 < facts["p50_ms"] <= facts["p99_ms"] <= facts["longest_ms"]
-    table = run("loadtest", "affine", "--input", "[1]", "--server", address, "--rate", "20", "--seconds", "0.5").stdout
-    assert "answered" in table
-
-
-def test_a_load_that_is_interrupted_says_what_it_saw(serve, add_version, tmp_path):
-    add_version(tmp_path / "affine", 1, "affine-2")
-    log = tmp_path / "log"
-    flags = ["--model_name=affine", f"--model_base_path={tmp_path}/affine", f"--access_log={log}", "--port=auto"]
-    address = serve(*flags).address("gRPC")
-    words = ["loadtest", "affine", "--input", "[1]", "--server", address, "--seconds", "600", "--json"]
-    load = subprocess.Popen([sys.executable, "-m", "modelport", *words], stdout=subprocess.PIPE, text=True)
-    while not log.exists() or len(log.read_text().splitlines()) < 5:
-        assert load.poll() is None
-        time.sleep(0.05)
-    load.send_signal(signal.SIGINT)
-    facts = json.loads(load.communicate(timeout=60)[0])
-    assert load.returncode == 0
-    assert facts["requests"] >= 3
-    assert facts["failed"] == 0
-
-
-def test_a_load_that_fails_says_why(server, serve, add_version, tmp_path):
-    wrong = run("loadtest", "affine", "--input", '{"z": [1]}', "--server", server.grpc_address)
-    assert wrong.returncode == 1
-    assert "did you mean 'x'?" in wrong.stderr
-    slow = ["loadtest", "slow", "--input", '{"seconds": 0.3}', "--timeout", "0.2", "--server", server.grpc_address]
-    assert "No answer from" in run(*slow).stderr

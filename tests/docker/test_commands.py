@@ -216,7 +216,7 @@ def test_a_model_that_never_comes(stack, tmp_path):
 
 def test_an_image_that_is_nowhere(stack):
     flags, _ = container_flags(stack)
-    done = command(stack, *flags, "--image=modelport.invalid/nothing:0")
+    done = command(stack, *flags, "--image=127.0.0.1:9/nothing:0")  # a name would have to be looked up
     assert done.returncode == 1
-    assert "The image modelport.invalid/nothing:0 is not here and cannot be pulled" in last_line(done)
+    assert "The image 127.0.0.1:9/nothing:0 is not here and cannot be pulled" in last_line(done)
     assert "the embedded server" in last_line(done)

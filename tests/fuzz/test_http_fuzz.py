@@ -1,4 +1,4 @@
-"""HTTP from bad clients over real sockets: the server answers or closes within a second, and goes on serving."""
+"""HTTP from bad clients over real sockets: the server answers or closes, and goes on serving."""
 
 import json
 

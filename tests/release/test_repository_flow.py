@@ -15,6 +15,7 @@ from modelport.errors import DataLoss, DeadlineExceeded, FailedPrecondition, Inv
 from modelport.manifest import Manifest
 from modelport.repository import Repository
 from modelport.serverconfig import Latest, Specific, parse_models
+from modelport_client import Client
 from modelport_release import promote, rollback
 from modelport_release.promotion.configuration import Configuration
 
@@ -172,11 +173,13 @@ def test_a_damaged_version_is_found_before_the_live_one_goes(tmp_path):
     assert not (found.root / "models.config").exists()
 
 
-def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, server, client, add_version):
-    promote("m", 2, repository=repository, server=server.grpc_address)
+def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, serve, add_version):
+    """The server is a process of its own, for nothing else ends a load that never ends."""
+    address = serve(str(repository), "--port=auto").address("gRPC")
+    promote("m", 2, repository=repository, server=address)
     add_version(repository / "m", 3, "endless_init")  # is never available
     before = (repository / "models.config").read_text()
-    command = [sys.executable, "-m", "modelport", "promote", "m", "3", "--server", server.grpc_address]
+    command = [sys.executable, "-m", "modelport", "promote", "m", "3", "--server", address]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=repository.parent) as process:
         assert "waiting for version 3" in process.stderr.readline()
         deadline = time.monotonic() + 30
@@ -186,7 +189,8 @@ def test_a_promotion_that_is_ended_puts_back_what_it_changed(repository, server,
         process.terminate()
         assert process.wait(30) == 143
     assert (repository / "models.config").read_text() == before
-    client.wait_until_available("m", 2, timeout=30)
+    with Client(address) as client:
+        client.wait_until_available("m", 2, timeout=30)
 
 
 def test_who_changes_nothing_is_told(repository):

@@ -21,6 +21,7 @@ from modelport_export.signatures import Array, Spec
 
 BUDGET_S = 10.0  # after which no further request is compared, once these were:
 AT_LEAST = 3  # one row, two, and many in mixed company
+_FEW = 8  # units that tell what one takes in company
 _SHORTEST_TIMEOUT_S = 30.0
 _SLOWER = 20  # times that a server may be slower than the model in this process
 
@@ -187,7 +188,7 @@ class _Asking:
         self._bytes(one)  # the first call takes longer than others
         begin = time.monotonic()
         size = self._bytes(one)
-        unit_s = time.monotonic() - begin
+        unit_s = self._unit_s(rows, size, time.monotonic() - begin)
         self._measure(rows, size, unit_s)
         self.timeout = max(_SHORTEST_TIMEOUT_S, _SLOWER * unit_s)
         deadline = time.monotonic() + BUDGET_S
@@ -196,6 +197,19 @@ class _Asking:
                 self.left_out.append(batch.name)
                 continue
             self._ask(batch)
+
+    def _unit_s(self, rows: Rows, unit_bytes: float, alone_s: float) -> float:
+        """Seconds that a unit takes in company: what a call costs by itself says nothing of many rows."""
+        few = slice_rows(_FEW, unit_bytes, alone_s) if rows.is_open else 1
+        if few == 1:
+            return alone_s
+        count = rows.count(self.subject.samples)
+        together = rows.take(self.subject.samples, [unit % count for unit in range(few)])
+        begin = time.monotonic()
+        with contextlib.suppress(Exception):  # whoever asks for them will say it
+            self.subject.expected(together)
+            return min(alone_s, (time.monotonic() - begin) / few)
+        return alone_s
 
     def _measure(self, rows: Rows, unit_bytes: float, unit_s: float) -> None:
         """Learn how large the outputs are over several samples: one row alone may be answered with zeros."""

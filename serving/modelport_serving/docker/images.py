@@ -10,6 +10,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import requests
 from docker.utils import parse_repository_tag
 
 from modelport.errors import Aborted, Unavailable
@@ -39,6 +40,8 @@ def ensure(engine: docker.DockerClient, image: str, give_up: Callable[[], bool] 
         _follow(image, engine.api.pull(repository, tag or "latest", stream=True, decode=True), give_up)
     except docker.errors.APIError as error:
         raise _failed(image, error.explanation or str(error)) from error
+    except requests.Timeout as error:  # a registry's name that nobody resolves keeps the engine waiting
+        raise _failed(image, f"the engine heard nothing of its registry for {engine.api.timeout} s") from error
 
 
 def _follow(image: str, events: Iterable[dict[str, Any]], give_up: Callable[[], bool]) -> None:

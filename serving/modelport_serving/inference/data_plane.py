@@ -127,6 +127,10 @@ class DataPlane:
         """Answer what is still under way with UNAVAILABLE."""
         self._scheduler.abandon()
 
+    def stop(self) -> None:
+        """Take no more configurations; one that is waited for is waited for no longer than the core runs."""
+        self._reloads.shutdown()
+
     def metadata(self, request: messages.GetModelMetadataRequest) -> messages.GetModelMetadataResponse:
         """GetModelMetadata; see `model_service`."""
         return model_service.metadata(self.core, request)

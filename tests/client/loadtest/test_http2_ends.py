@@ -29,19 +29,26 @@ def ending() -> Iterator[Callable[[bytes], str]]:
                 connection.recv(65_536)
                 connection.sendall(HELLO)
                 connection.settimeout(5)
-                while b"application/grpc" not in connection.recv(65_536):
+                while (came := connection.recv(65_536)) and b"application/grpc" not in came:
                     continue
                 connection.sendall(said)
                 connection.shutdown(socket.SHUT_WR)
                 while connection.recv(65_536):
                     continue
 
+    threads = []
+
     def start(said: bytes) -> str:
-        threading.Thread(target=serve, args=(said,), daemon=True).start()
+        threads.append(threading.Thread(target=serve, args=(said,), daemon=True))
+        threads[-1].start()
         return "{}:{}".format(*listening.getsockname())
 
     yield start
+    listening.shutdown(socket.SHUT_RDWR)  # wakes who accepts
     listening.close()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
