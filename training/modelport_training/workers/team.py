@@ -67,17 +67,18 @@ def together(crew: Team | None) -> Iterator[None]:
     """Let what the chief refuses end the others, too. Nothing within may need them.
 
     Raises:
-        FailedPrecondition: the chief refused; it says why itself.
+        FailedPrecondition: the chief refused; its reason is in the text, for whoever reads this worker's log alone.
     """
     error: ModelportError | None = None
     try:
         yield
     except ModelportError as raised:
         error = raised
-    if crew is not None and crew.tell(b"refused" if error is not None else b"ok") == b"refused" and error is None:
-        raise FailedPrecondition("The chief does not train; its own words say why.")
+    refusal = b"" if crew is None else crew.tell(error.message.encode() if error is not None else b"")
     if error is not None:
         raise error
+    if refusal:
+        raise FailedPrecondition(f"The chief does not train: {refusal.decode()}")
 
 
 def told_by_chief(crew: Team | None, yes: bool) -> bool:
