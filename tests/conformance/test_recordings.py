@@ -50,7 +50,7 @@ def test_requests(tmp_path):
 
 @pytest.mark.slow
 def test_life_cycles(tmp_path):
-    failures, count = replay(tmp_path / "report.json", "--only-scenarios", "--jobs", "3", "--port-base", "20500")
+    failures, count = replay(tmp_path / "report.json", "--only-scenarios", "--jobs", "6", "--port-base", "20500")
     unexpected = {name: failure for name, failure in failures.items() if name not in deliberate()}
     assert not unexpected
     assert count >= 57

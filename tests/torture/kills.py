@@ -21,6 +21,7 @@ CALLS = (
     "write,writev,pwrite64,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,ftruncate,fsync,chmod,fchmod,"
     "fchmodat,chown,fchown,link,symlink"
 )
+_FILTERED = "--seccomp-bpf"  # stops at these calls alone, three times as fast; no signal is injected at such stops
 _LINE = re.compile(r"^\d+ +(\w+)\((.*)$")
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -44,7 +45,7 @@ class Point:
 
 def points(operation: str, root: Path, trace: Path) -> list[Point]:
     """All system calls of an operation that write."""
-    done = _traced(["-o", str(trace), "-e", f"trace={CALLS}"], operation, root)
+    done = _traced([_FILTERED, "-o", str(trace), "-e", f"trace={CALLS}"], operation, root)
     assert done.returncode == 0, done.stderr
     counts: Counter[str] = Counter()
     found = []
@@ -61,7 +62,8 @@ def points(operation: str, root: Path, trace: Path) -> list[Point]:
 def inject(operation: str, root: Path, point: Point, what: str) -> subprocess.CompletedProcess[str]:
     """Run an operation; at a point of it something happens, such as `signal=KILL` or `error=ENOSPC`."""
     rule = f"inject={point.call}:{what}:when={point.nth}"
-    return _traced(["-o", "/dev/null", "-e", f"trace={point.call}", "-e", rule], operation, root)
+    how = [] if what.startswith("signal") else [_FILTERED]
+    return _traced([*how, "-o", "/dev/null", "-e", f"trace={point.call}", "-e", rule], operation, root)
 
 
 def _traced(flags: list[str], operation: str, root: Path) -> subprocess.CompletedProcess[str]:
