@@ -28,6 +28,7 @@ from modelport_release.promotion.servers import Servers
 from modelport_release.promotion.steps import keep_live, refuse_unseen_move, steps_to, words
 
 _POLL_S = 0.2  # between two looks whether what is not wanted any more has gone
+_OLD_NEWS_S = 5.0  # for which a server may still tell of an attempt that failed before it was told to load again
 
 
 def promote(
@@ -216,8 +217,16 @@ def _tell(client: Client, where: Configuration, model: ModelConfig, version: int
     states = client.status(model.name)
     failed_before = any(one.version == version and one.state == "END" and one.code for one in states)
     client.reload(_served(client, where, model.name))
+    news_at = min(time.monotonic() + (_OLD_NEWS_S if failed_before else 0.0), deadline)
     try:
-        client.wait_until_available(model.name, version, max(deadline - time.monotonic(), 0.1))
+        while True:
+            try:
+                client.wait_until_available(model.name, version, max(deadline - time.monotonic(), 0.1))
+                return
+            except FailedPrecondition:
+                if time.monotonic() >= news_at:
+                    raise
+                time.sleep(_POLL_S)
     except DeadlineExceeded as error:
         kept = [one.version for one in states if one.state == "AVAILABLE" and one.version != version]
         failed = [one.version for one in states if one.state == "END" and one.code]
