@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Modules are compiled when they are first imported: most never are, and compiling all is a third of the time.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # The official API package requires the full `tensorflow` beside `tensorflow-cpu`; tests and benchmarks need its messages only.
 PEER := tensorflow-serving-api==2.21.0
 # Keras' own BERT and GPT-2, which the tests publish. It requires tensorflow-text, which its backbones do not import.
@@ -29,8 +31,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 is needed, '$(PYTHON)' was not found; name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "setup: packages into $(VENV) (about a minute, 1.5 GB; once)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PEER) $(ZOO)
+	@PIP_CONSTRAINT=constraints.txt $(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps $(PEER) $(ZOO)
 	@touch $@
 
 demo: setup ## train, export, prove, publish, serve, predict, swap under load

@@ -19,8 +19,9 @@ from tests.support.blocking import Blocking
 from tests.support.serve_process import ServeProcess
 from tests.support.shared import shared_folder
 
-# No example may fail for being slow on a machine that others use, too. `make test-fast` tries fewer of them.
-settings.register_profile("all", deadline=None)
+# No example may fail for being slow on a machine that others use, too. `make test-fast` tries fewer; `make fuzz` looks
+# for as long as one likes.
+settings.register_profile("all", deadline=None, max_examples=40)
 settings.register_profile("fast", deadline=None, max_examples=10)
 settings.load_profile("all")
 
