@@ -222,11 +222,12 @@ def _tell(client: Client, where: Configuration, model: ModelConfig, version: int
         while True:
             try:
                 client.wait_until_available(model.name, version, max(deadline - time.monotonic(), 0.1))
-                return
             except FailedPrecondition:
                 if time.monotonic() >= news_at:
                     raise
                 time.sleep(_POLL_S)
+            else:
+                break
     except DeadlineExceeded as error:
         kept = [one.version for one in states if one.state == "AVAILABLE" and one.version != version]
         failed = [one.version for one in states if one.state == "END" and one.code]

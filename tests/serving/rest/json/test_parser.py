@@ -213,10 +213,10 @@ def test_top_level_must_be_an_object(text):
 
 @pytest.mark.parametrize("deep", [b"[" * 500_000, b'{"a":' * 500_000, b'{"instances": ' + b"[" * 500_000])
 def test_bottomless_nesting_is_refused_at_once(deep):
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(InvalidArgument, match="at most 1000 arrays and objects inside one another"):
         parse_document(deep)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("max_depth", [3, 70, 100])
