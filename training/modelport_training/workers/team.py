@@ -74,11 +74,12 @@ def together(crew: Team | None) -> Iterator[None]:
         yield
     except ModelportError as raised:
         error = raised
-    refusal = b"" if crew is None else crew.tell(error.message.encode() if error is not None else b"")
+    refusal = "" if error is None else f"The chief does not train: {error.message}"
+    told = b"" if crew is None else crew.tell(refusal.encode())
     if error is not None:
         raise error
-    if refusal:
-        raise FailedPrecondition(f"The chief does not train: {refusal.decode()}")
+    if told:
+        raise FailedPrecondition(told.decode())
 
 
 def told_by_chief(crew: Team | None, yes: bool) -> bool:
